@@ -1,0 +1,138 @@
+"""Every error that structq raises; knows nothing of the rest.
+
+::
+
+    StructqError
+      InputError(ValueError)      the caller's values: names the field and what was found
+        RowError                  a row of a file: path, line (from 1), field, reason
+        TemplateError             a missing or unknown field, a syntax error, a forbidden attribute
+        SchemaError               a schema keyword that cannot be guaranteed: names it
+      LMError(RuntimeError)       the LM could not answer: wraps the cause with ``from``
+        PromptTooLongError        n_tokens, limit
+      OutputError(ValueError)     the answer broke its schema: keeps the raw text
+      BudgetExceededError(RuntimeError)
+      ResumeError(RuntimeError)   the journal belongs to another configuration: names what differs
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BudgetExceededError",
+    "InputError",
+    "LMError",
+    "OutputError",
+    "PromptTooLongError",
+    "ResumeError",
+    "RowError",
+    "SchemaError",
+    "StructqError",
+    "TemplateError",
+    "shorten",
+]
+
+
+def shorten(value: object, limit: int = 60) -> str:
+    """``repr`` of the value, cut to at most ``limit`` characters plus a mark of the cut."""
+    # A megabyte of text is cut before repr, so that the message costs nothing to build.
+    text = repr(value[: limit + 1]) if isinstance(value, str) else repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+class StructqError(Exception):
+    """Base of every error that structq raises on purpose."""
+
+
+class InputError(StructqError, ValueError):
+    """A value of the caller is wrong.
+
+    Attributes:
+        field: Name of the argument or column, or ``None`` where no single one is to blame.
+    """
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class RowError(InputError):
+    """A row of a file is wrong.
+
+    Attributes:
+        path: The file as the caller named it.
+        line: Physical line, counted from 1.
+        field: The column, or ``None`` where the whole line is wrong.
+        reason: What was found and what is allowed, without the place.
+    """
+
+    def __init__(self, *, path: str, line: int, field: str | None, reason: str) -> None:
+        place = f"{path}:{line}" + (f":{field}" if field else "")
+        super().__init__(f"{place}: {reason}", field=field)
+        self.path = path
+        self.line = line
+        self.reason = reason
+
+
+class TemplateError(InputError):
+    """A template lacks a field, names an unknown one, does not parse, or asks for what the sandbox forbids."""
+
+
+class SchemaError(InputError):
+    """A JSON Schema keyword that the constraint layer cannot guarantee.
+
+    Attributes:
+        keyword: The keyword at fault.
+        pointer: JSON pointer to it inside the schema.
+    """
+
+    def __init__(self, message: str, *, keyword: str, pointer: str = "") -> None:
+        super().__init__(message, field=keyword)
+        self.keyword = keyword
+        self.pointer = pointer
+
+
+class LMError(StructqError, RuntimeError):
+    """The LM could not answer; the cause is chained."""
+
+
+class PromptTooLongError(LMError):
+    """The prompt, with the room that the answer needs, does not fit the LM's window.
+
+    Attributes:
+        n_tokens: Tokens of the prompt.
+        limit: Tokens that fit.
+    """
+
+    def __init__(self, *, n_tokens: int, limit: int) -> None:
+        super().__init__(f"the prompt is too long: {n_tokens} tokens (at most {limit} fit)")
+        self.n_tokens = n_tokens
+        self.limit = limit
+
+
+class OutputError(StructqError, ValueError):
+    """The LM's answer does not obey its schema, or was cut off.
+
+    Attributes:
+        raw: The answer as it came.
+        finish_reason: Why the LM stopped, where it said so.
+    """
+
+    def __init__(self, message: str, *, raw: str, finish_reason: str | None = None) -> None:
+        super().__init__(message)
+        self.raw = raw
+        self.finish_reason = finish_reason
+
+
+class BudgetExceededError(StructqError, RuntimeError):
+    """A budget of LM calls or seconds is spent."""
+
+
+class ResumeError(StructqError, RuntimeError):
+    """A journal belongs to another configuration.
+
+    Attributes:
+        differs: Names of the settings that differ.
+    """
+
+    def __init__(self, message: str, *, differs: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.differs = differs
