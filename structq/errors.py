@@ -73,7 +73,7 @@ class RowError(InputError):
 
 
 class TemplateError(InputError):
-    """A template lacks a field, names an unknown one, does not parse, or asks for what the sandbox forbids."""
+    """A template: a missing or unknown field, a syntax error, a forbidden attribute."""
 
 
 class SchemaError(InputError):

@@ -1,0 +1,28 @@
+"""``python -m structq.nano.training --out DIR``: train nano from scratch."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+from .train import Settings, train
+
+
+def main() -> None:
+    """Parse the arguments and train."""
+    parser = argparse.ArgumentParser(prog="python -m structq.nano.training", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="directory for the result")
+    parser.add_argument("--minutes", type=float, default=Settings.minutes)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=2, help="one core each")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    train(
+        Settings(minutes=arguments.minutes, seed=arguments.seed, processes=arguments.processes),
+        arguments.out,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,317 @@
+"""The training loop: Muon for the matrices, AdamW for the rest, a few guiding losses.
+
+Beside next-token prediction on the answers, one head each is shown where to look: the previous
+token (the layer below the middle), the source of a copied token (the middle), the closing tag that
+a score slot reads (the layer above); and linear probes read the role of a piece and the level of a
+response from the residual stream. Without them a model of this size needs hours to find copying.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from tokenizers import Tokenizer
+from torch import Tensor, distributed, nn
+
+from structq.nano.graph import DecoderConfig
+
+from .corpus import N_LEVELS, World
+from .examples import ROLES, Example, ExampleMaker
+from .model import Decoder, Trace
+from .tokenizer import train_tokenizer
+
+__all__ = ["Settings", "train"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How long and how to train."""
+
+    minutes: float = 90.0
+    """Wall-clock length; the learning rate follows the clock."""
+    batch_tokens: int = 4608
+    """Tokens of one step, padding included."""
+    max_tokens: int = 700
+    """Longest usual example."""
+    long_share: float = 0.06
+    """Share of batches with examples of up to 1,900 tokens."""
+    muon_lr: float = 0.02
+    adam_lr: float = 3e-3
+    decay_share: float = 0.3
+    """Last share of the time, over which the learning rates fall to zero."""
+    seed: int = 0
+    report_steps: int = 10
+    """Steps between two lines of the log."""
+    processes: int = 2
+    """Processes that share the work, one core each; they average their gradients at every step."""
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum whose update is orthogonalised by Newton-Schulz steps, in float32.
+
+    Source: K. Jordan, "Muon: an optimizer for hidden layers in neural networks" (2024).
+    """
+
+    def __init__(self, params: list[Tensor], lr: float, momentum: float = 0.95) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self) -> None:  # type: ignore[override]
+        """Apply one update."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                buffer = self.state[p].setdefault("momentum", torch.zeros_like(p))
+                buffer.lerp_(p.grad, 1 - group["momentum"])
+                update = _orthogonal(p.grad.lerp(buffer, group["momentum"]))
+                scale = max(1.0, p.shape[0] / p.shape[1]) ** 0.5
+                p.mul_(1 - group["lr"] * 0.01).add_(update, alpha=-group["lr"] * scale)
+
+
+def _orthogonal(g: Tensor, steps: int = 5) -> Tensor:
+    x = g / (g.norm() + 1e-7)
+    flip = x.shape[0] > x.shape[1]
+    x = x.T if flip else x
+    for _ in range(steps):
+        a = x @ x.T
+        x = 3.4445 * x + (-4.7750 * a + 2.0315 * (a @ a)) @ x
+    return x.T if flip else x
+
+
+class Probes(nn.Module):
+    """Linear readers of the residual stream; dropped after training."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.role = nn.Linear(hidden, len(ROLES))
+        self.level = nn.Linear(hidden, N_LEVELS)
+
+
+def _flat(batch: list[Example], name: str) -> tuple[Tensor, Tensor, Tensor]:
+    """(row, first, second) indices of one kind of annotation over a batch."""
+    triples = [(i, a, b) for i, e in enumerate(batch) for a, b in getattr(e, name)]
+    rows, a, b = zip(*triples, strict=True) if triples else ((), (), ())
+    return (
+        torch.tensor(rows, dtype=torch.long),
+        torch.tensor(a, dtype=torch.long),
+        torch.tensor(b, dtype=torch.long),
+    )
+
+
+def _look(trace: Trace, layer: int, head: int, where: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    """Cross entropy of one head's attention against the position it should look at."""
+    rows, query, key = where
+    if not len(rows):
+        return torch.zeros(())
+    q = trace.queries[layer]
+    group = q.shape[1] // trace.keys[layer].shape[1]
+    asked = q[rows, head, query]
+    total = torch.zeros(())
+    for row in rows.unique():  # one small product a row, not one big gather
+        mine = rows == row
+        scores = asked[mine] @ trace.keys[layer][row, head // group].T / q.shape[-1] ** 0.5
+        hidden = torch.arange(scores.shape[1])[None] > query[mine, None]
+        total = total + F.cross_entropy(
+            scores.masked_fill(hidden, -torch.inf), key[mine], reduction="sum"
+        )
+    return total / len(rows)
+
+
+def losses(model: Decoder, probes: Probes, batch: list[Example]) -> dict[str, Tensor]:
+    """Every loss of a batch, each a mean over its own positions."""
+    length = max(len(e.tokens) for e in batch)
+    tokens = torch.zeros(len(batch), length, dtype=torch.long)
+    for i, e in enumerate(batch):
+        tokens[i, : len(e.tokens)] = torch.tensor(e.tokens)
+    hidden, trace = model(tokens[:, :-1])
+    slots = [{spot for spot, _ in e.soft} for e in batch]
+    spots = [
+        (i, j - 1)
+        for i, e in enumerate(batch)
+        for j in range(e.n_prompt, len(e.tokens))
+        if j not in slots[i]
+    ]
+    rows, at = torch.tensor(spots).T
+    out = {"text": F.cross_entropy(model.logits(hidden[rows, at]), tokens[rows, at + 1])}
+    out["score"] = _slot_loss(model, hidden, batch)
+    middle = model.config.n_layers // 2
+    prev = torch.randint(1, length - 1, (64,))
+    prev_rows = torch.randint(0, len(batch), (64,))
+    out["previous"] = _look(trace, middle - 1, 0, (prev_rows, prev, prev - 1))
+    out["copy"] = _look(trace, middle, 0, _sample(_flat(batch, "copy_from")))
+    out["read"] = _look(trace, middle + 1, 7, _flat(batch, "read_from"))
+    for name, probe, layer in (
+        ("roles", probes.role, middle - 1),
+        ("levels", probes.level, middle),
+    ):
+        rows, at, target = _flat(batch, name)
+        out[name] = (
+            F.cross_entropy(probe(trace.hidden[layer][rows, at]), target)
+            if len(rows)
+            else torch.zeros(())
+        )
+    return out
+
+
+def _sample(where: tuple[Tensor, Tensor, Tensor], n: int = 1024) -> tuple[Tensor, Tensor, Tensor]:
+    keep = torch.randperm(len(where[0]))[:n]
+    return where[0][keep], where[1][keep], where[2][keep]
+
+
+def _slot_loss(model: Decoder, hidden: Tensor, batch: list[Example]) -> Tensor:
+    slots = [(i, spot, target) for i, e in enumerate(batch) for spot, target in e.soft]
+    if not slots:
+        return torch.zeros(())
+    rows = torch.tensor([i for i, _, _ in slots])
+    at = torch.tensor([spot - 1 for _, spot, _ in slots])
+    wanted = torch.zeros(len(slots), model.config.n_vocab)
+    for n, (_, _, target) in enumerate(slots):
+        for token, p in target:
+            wanted[n, token] = p
+    log_p = F.log_softmax(model.logits(hidden[rows, at]), -1)
+    entropy = -(wanted * wanted.clamp_min(1e-9).log()).sum(-1).mean()
+    return -(wanted * log_p).sum(-1).mean() - entropy
+
+
+WEIGHTS = {
+    "text": 1.0,
+    "score": 0.5,
+    "previous": 0.02,
+    "copy": 0.2,
+    "read": 0.1,
+    "roles": 0.1,
+    "levels": 0.2,
+}
+
+
+def batches(
+    makers: list[ExampleMaker], settings: Settings, rng: np.random.Generator
+) -> Iterator[list[Example]]:
+    """Batches of examples of like length."""
+    usual, long = makers
+    while True:
+        pool = sorted((usual.draw() for _ in range(192)), key=lambda e: len(e.tokens))
+        groups: list[list[Example]] = [[]]
+        for example in pool:
+            if groups[-1] and (len(groups[-1]) + 1) * len(example.tokens) > settings.batch_tokens:
+                groups.append([])
+            groups[-1].append(example)
+        if rng.random() < settings.long_share * len(groups):
+            size = max(2, settings.batch_tokens // long.max_tokens)
+            groups.append([long.draw() for _ in range(size)])
+        for i in rng.permutation(len(groups)):
+            yield groups[i]
+
+
+def _rate(done: float, decay_share: float) -> float:
+    """Learning-rate factor after a share of the time."""
+    return max(0.0, min(1.0, 0.05 + done / 0.01, (1 - done) / decay_share))
+
+
+def save(model: Decoder, directory: Path) -> None:
+    """Write the weights as ``weights.npz``, float32, by their checkpoint names."""
+    arrays = {name: p.detach().numpy() for name, p in model.named_parameters()}
+    np.savez(directory / "weights.npz", **arrays)
+
+
+def train(settings: Settings, directory: Path) -> None:
+    """Train from scratch; leaves tokenizer.json, config.json, weights.npz and log.jsonl."""
+    directory.mkdir(parents=True, exist_ok=True)
+    tokenizer = train_tokenizer(seed=settings.seed)
+    tokenizer.save(str(directory / "tokenizer.json"))
+    config = DecoderConfig(n_vocab=tokenizer.get_vocab_size())
+    (directory / "config.json").write_text(json.dumps(asdict(config)), encoding="utf8")
+    torch.multiprocessing.spawn(_work, (config, settings, directory), nprocs=settings.processes)
+
+
+def _work(rank: int, config: DecoderConfig, settings: Settings, directory: Path) -> None:
+    """One of the processes: its own examples, the same weights."""
+    meeting = f"file://{directory.resolve()}/meeting-{os.getppid()}"
+    distributed.init_process_group(
+        "gloo", init_method=meeting, rank=rank, world_size=settings.processes
+    )
+    logging.basicConfig(level=logging.INFO if rank == 0 else logging.WARNING, format="%(message)s")
+    torch.set_num_threads(1)
+    torch.manual_seed(settings.seed)
+    tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
+    model, probes = Decoder(config), Probes(config.hidden)
+    torch.manual_seed(settings.seed + 1 + rank)
+    rng = np.random.default_rng((settings.seed, rank))
+    usual, long = (World(rng, random_topics=0.5, text_scale=scale) for scale in (1, 5))
+    makers = [
+        ExampleMaker(usual, tokenizer, max_tokens=settings.max_tokens),
+        ExampleMaker(long, tokenizer, max_tokens=1900, min_tokens=settings.max_tokens),
+    ]
+    matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
+    others = [p for n, p in model.named_parameters() if p.ndim < 2 or "embed" in n]
+    optimizers = [
+        Muon(matrices, settings.muon_lr),
+        torch.optim.AdamW(
+            [*others, *probes.parameters()], settings.adam_lr, betas=(0.9, 0.98), weight_decay=0.0
+        ),
+    ]
+    _run(model, probes, optimizers, batches(makers, settings, rng), settings, directory, rank)
+
+
+def _average(parameters: list[Tensor], progress: Tensor) -> None:
+    """Make the gradients (and the shared clock) the mean over the processes."""
+    flat = torch.cat([progress, *(p.grad.flatten() for p in parameters)])  # type: ignore[union-attr]
+    distributed.all_reduce(flat)
+    flat /= distributed.get_world_size()
+    progress.copy_(flat[: len(progress)])
+    for p, part in zip(
+        parameters, flat[len(progress) :].split([p.numel() for p in parameters]), strict=True
+    ):
+        p.grad.copy_(part.view_as(p))  # type: ignore[union-attr]
+
+
+def _run(model, probes, optimizers, stream, settings, directory, rank):  # type: ignore[no-untyped-def]
+    start = last_save = time.monotonic()
+    n_tokens, n_sums, sums = 0, 0, dict.fromkeys(WEIGHTS, 0.0)
+    base = [o.param_groups[0]["lr"] for o in optimizers]
+    parameters = [*model.parameters(), *probes.parameters()]
+    for p in parameters:
+        p.grad = torch.zeros_like(p)
+    progress = torch.zeros(1)  # share of the time, the same in every process
+    for step, batch in enumerate(stream):
+        for optimizer, lr in zip(optimizers, base, strict=True):
+            optimizer.param_groups[0]["lr"] = lr * _rate(float(progress), settings.decay_share)
+            optimizer.zero_grad(set_to_none=False)
+        parts = losses(model, probes, batch)
+        sum(WEIGHTS[name] * part for name, part in parts.items()).backward()
+        progress.fill_((time.monotonic() - start) / (60 * settings.minutes))
+        _average(parameters, progress)
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        for optimizer in optimizers:
+            optimizer.step()
+        n_tokens += settings.processes * sum(len(e.tokens) for e in batch)
+        sums = {name: sums[name] + float(part.detach()) for name, part in parts.items()}
+        n_sums += 1
+        if rank == 0 and n_sums == settings.report_steps:
+            minutes = round(float(progress) * settings.minutes, 2)
+            _report(
+                directory, {"step": step + 1, "minutes": minutes, "tokens": n_tokens}, sums, n_sums
+            )
+            n_sums, sums = 0, dict.fromkeys(WEIGHTS, 0.0)
+        if rank == 0 and (time.monotonic() - last_save > 120 or progress >= 1):
+            save(model, directory)
+            last_save = time.monotonic()
+        if progress >= 1:
+            return
+
+
+def _report(directory: Path, line: dict[str, float], sums: dict[str, float], n: int) -> None:
+    line |= {name: round(value / n, 4) for name, value in sums.items()}
+    with (directory / "log.jsonl").open("a", encoding="utf8") as log:
+        log.write(json.dumps(line) + "\n")
+    _log.info("%s", line)
