@@ -40,7 +40,7 @@ class DecoderConfig:
 
     hidden: int = 256
     """Width of the residual stream."""
-    n_layers: int = 5
+    n_layers: int = 6
     """Decoder blocks."""
     n_heads: int = 8
     """Query heads."""

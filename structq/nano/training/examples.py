@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tokenizers import Encoding, Tokenizer
 
-__all__ = ["ROLES", "Example", "ExampleMaker", "evolve_prompt", "score_prompt"]
+__all__ = ["ROLES", "TRAITS", "Example", "ExampleMaker", "evolve_prompt", "score_prompt"]
 
 ROLES = (
     *KINDS,
@@ -40,6 +40,12 @@ ROLES = (
     "cut",
     "repeat",
     "text",
+)
+TRAITS = (
+    *((kind,) for kind in KINDS),
+    ("answer",),
+    ("contradiction", "cut", "repeat"),
+    ("off", "refusal"),
 )
 _TEMPLATES = Path(__file__).parents[2] / "templates"
 SYSTEM_PROMPTS = (
@@ -93,6 +99,8 @@ class Example:
     """(position that predicts a score, position of the response's closing tag)."""
     levels: list[tuple[int, int]] = field(default_factory=list)
     """(position of a closing tag, level from 0)."""
+    traits: list[tuple[int, int]] = field(default_factory=list)
+    """(position of a closing tag, bit i for TRAITS[i]): what the response is made of."""
     roles: list[tuple[int, int]] = field(default_factory=list)
     """(last position of a piece, index into ROLES)."""
 
@@ -240,6 +248,7 @@ class ExampleMaker:
             at += len(response.text)
             closing = start + _token_at(asked, at + len(f"\n[/{i}{mark}]") - 1)
             example.levels.append((closing, response.level - 1))
+            example.traits.append((closing, _traits(response)))
 
     def _mark_slots(
         self,
@@ -260,6 +269,12 @@ class ExampleMaker:
                 wanted = [(t, float(p)) for t, p in zip(tokens, target, strict=True) if p > 0]
                 example.soft.append((spot, wanted))
             place += len(str(label)) + 1
+
+
+def _traits(response: Response) -> int:
+    """Bit i is set if TRAITS[i] names a role of the response."""
+    roles = {piece.role for piece in response.pieces}
+    return sum(1 << i for i, names in enumerate(TRAITS) if roles & set(names))
 
 
 def _token_at(encoding: Encoding, char: int) -> int:

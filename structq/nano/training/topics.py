@@ -1,500 +1,1581 @@
-"""Topics by category, the clauses that fill a response about them, and common words.
+"""Topics, clauses and common words from which synthetic training rows are written.
 
-The last items of each tuple are held out for evaluation. Every clause fits any topic of its
-category; facts follow the topic as their subject, reasons follow "because", examples follow "for
-example,", analogies follow "is like", actions are orders to the reader.
+Every clause fits any topic of its category; `{topic}` marks where the topic is repeated. The
+wording alone tells the five kinds apart:
+
+- fact: verb phrase whose subject is the topic (so it never repeats the topic)
+- reason: full clause that follows "because"
+- example: full clause that follows "for example,"
+- analogy: noun phrase or gerund that follows "is like"
+- action: order to the reader
+
+Data only: knows nothing of prompts, tokenizers or files.
 """
-
-from __future__ import annotations
 
 __all__ = ["CLAUSES", "COMMON_WORDS", "TOPICS"]
 
-
-def _split(text: str) -> tuple[str, ...]:
-    return tuple(" ".join(item.split()) for item in text.split(";") if item.strip())
-
-
 TOPICS: dict[str, tuple[str, ...]] = {
-    "food": _split(
-        """
-        sourdough bread; tomato soup; green tea; a slow cooker; fried rice; pickled cabbage;
-        dark chocolate; a cast iron pan; olive oil; home brewing; lentil stew; a packed
-        lunch; fresh pasta; oat porridge; goat cheese; a spice rack; roast chicken; apple
-        jam; cold coffee; a birthday cake; miso; steamed fish; a rice cooker; street food;
-        peanut butter; meal planning; a fruit salad; garlic butter; sweet potato mash;
-        mushroom pie; ginger beer; a sharp kitchen knife; pumpkin bread; lemon curd
-        """
+    "food": (
+        "sourdough bread",
+        "a cast iron pan",
+        "vegetable soup",
+        "black coffee",
+        "meal planning",
+        "a ripe tomato",
+        "homemade pasta",
+        "brown rice",
+        "olive oil",
+        "a lunch box",
+        "green tea",
+        "roast chicken",
+        "lentil stew",
+        "fermented cabbage",
+        "a sharp kitchen knife",
+        "oat porridge",
+        "goat cheese",
+        "fresh basil",
+        "a spice rack",
+        "batch cooking",
+        "dark chocolate",
+        "grilled fish",
+        "apple pie",
+        "plain yogurt",
+        "chili sauce",
+        "a pressure cooker",
+        "home canning",
+        "rye flour",
+        "a fruit salad",
+        "slow cooking",
+        "garlic butter",
+        "maple syrup",
+        "potato salad",
+        "a weekday breakfast",
     ),
-    "garden": _split(
-        """
-        a rain barrel; compost; a raised bed; lavender; tomato growing; a herb spiral;
-        mulch; an apple tree; weed control; a small pond; garlic planting; a greenhouse;
-        seed saving; slug control; a wild meadow; rose pruning; drip watering; a hedge; worm
-        farming; crop rotation; a balcony garden; potting soil; a bird feeder; bamboo; moss;
-        a vegetable patch; grafting; leaf mould; a bee hotel; strawberry growing; winter
-        digging; a shade garden; plum jam making; hedge trimming
-        """
+    "garden": (
+        "a rain barrel",
+        "compost",
+        "a raised bed",
+        "crop rotation",
+        "a herb garden",
+        "lavender",
+        "a greenhouse",
+        "garden soil",
+        "mulch",
+        "a climbing rose",
+        "seed saving",
+        "a fruit tree",
+        "hand weeding",
+        "a wildflower meadow",
+        "drip irrigation",
+        "clover",
+        "a garden pond",
+        "companion planting",
+        "a vegetable patch",
+        "moss",
+        "winter pruning",
+        "a hedge",
+        "worm farming",
+        "a cold frame",
+        "a shade garden",
+        "leaf mould",
+        "a balcony planter",
+        "ornamental grass",
+        "a bee hotel",
+        "rhubarb",
+        "a potting shed",
+        "slug control",
+        "a garden path",
+        "ground cover",
     ),
-    "home": _split(
-        """
-        a dripping tap; wall paint; a bookshelf; window cleaning; a wool carpet; attic
-        insulation; a smoke alarm; laundry sorting; a guest room; furniture polish; a
-        leaking roof; curtain hanging; a front door lock; spring cleaning; a wood stove;
-        floor tiling; candle light; a sewing kit; mould removal; a spare key; kitchen
-        storage; a doorbell; radiator bleeding; a bath mat; dust; moving house; a tool box;
-        a cellar shelf; room lighting; a squeaky hinge; a linen cupboard; carpet repair; a
-        mirror frame; drain cleaning
-        """
+    "home": (
+        "a tidy hallway",
+        "roof insulation",
+        "a bookshelf",
+        "laundry sorting",
+        "a smoke alarm",
+        "kitchen lighting",
+        "a reading corner",
+        "draught proofing",
+        "a wooden floor",
+        "spring cleaning",
+        "a linen closet",
+        "window cleaning",
+        "a spare room",
+        "wall paint",
+        "a heat pump",
+        "pest prevention",
+        "a tool shed",
+        "furniture repair",
+        "a shower curtain",
+        "home storage",
+        "a doorbell",
+        "tile grout",
+        "a dining table",
+        "carpet care",
+        "a laundry basket",
+        "noise reduction",
+        "a leaky tap",
+        "a junk drawer",
+        "houseplant care",
+        "bed linen",
+        "a standing lamp",
+        "a shared bathroom",
+        "dust control",
+        "a home office",
     ),
-    "health": _split(
-        """
-        back pain; a morning stretch; good sleep; yoga; a first aid kit; hand washing; a
-        food diary; deep breathing; swimming; sun protection; a flu shot; posture; a running
-        plan; stress relief; strength training; eye strain; a balanced diet; vitamin D; foot
-        care; a sleep mask; hydration; meditation; a dental check; a walking habit; allergy
-        testing; a heating pad; balance training; a rest day; blood pressure; cold showers;
-        a sugar break; knee bending; an eye test; quiet breathing
-        """
+    "health": (
+        "regular sleep",
+        "a morning walk",
+        "strength training",
+        "good posture",
+        "dental care",
+        "a balanced diet",
+        "deep breathing",
+        "hand washing",
+        "a flu shot",
+        "daily stretching",
+        "hydration",
+        "a yoga routine",
+        "mental rest",
+        "a health checkup",
+        "sun protection",
+        "blood pressure",
+        "back pain prevention",
+        "a cold shower",
+        "gentle swimming",
+        "a vitamin supplement",
+        "a food diary",
+        "stress relief",
+        "a quiet evening",
+        "heart health",
+        "dietary fibre",
+        "eye strain",
+        "a short nap",
+        "balance training",
+        "a fasting window",
+        "joint mobility",
+        "gut health",
+        "hearing protection",
+        "an exercise habit",
+        "first aid",
     ),
-    "money": _split(
-        """
-        compound interest; a household budget; an index fund; a savings account; credit card
-        debt; a tax return; an emergency fund; a mortgage; car insurance; inflation; a
-        pension; a pay rise; a receipt folder; currency exchange; a shared bank account; a
-        stock split; pocket money; a rental contract; bargain hunting; a price alert; online
-        banking; a gift card; crowdfunding; a bond; invoice tracking; a loan; travel
-        insurance; a spending limit; frugal living; a money diary; a late fee; household
-        saving; a tax allowance; a bank transfer
-        """
+    "money": (
+        "compound interest",
+        "an emergency fund",
+        "a household budget",
+        "credit card debt",
+        "a pension plan",
+        "index investing",
+        "income tax",
+        "a savings account",
+        "rent",
+        "a mortgage",
+        "grocery spending",
+        "impulse buying",
+        "a student loan",
+        "inflation",
+        "a price comparison",
+        "health insurance",
+        "a side income",
+        "financial planning",
+        "a salary negotiation",
+        "charitable giving",
+        "a bank fee",
+        "a credit score",
+        "currency exchange",
+        "a spending diary",
+        "household debt",
+        "a tax refund",
+        "online shopping",
+        "a shared account",
+        "bargain hunting",
+        "a car loan",
+        "retirement saving",
+        "cash flow",
+        "pocket money",
+        "a utility bill",
     ),
-    "work": _split(
-        """
-        a job interview; email; a weekly meeting; remote work; time tracking; a cover
-        letter; public speaking; a project plan; delegation; a team lunch; an annual review;
-        note taking; a deadline; conflict at work; a resignation letter; onboarding;
-        networking; a work calendar; office noise; a business card; customer feedback;
-        overtime; a status report; a to-do list; burnout; a mentor; desk sharing; a pilot
-        project; shift work; a slide deck; a handover note; a staff survey; phone etiquette;
-        a work bag
-        """
+    "work": (
+        "remote work",
+        "a team meeting",
+        "clear feedback",
+        "a job interview",
+        "time tracking",
+        "a status report",
+        "conflict resolution",
+        "career planning",
+        "a project deadline",
+        "delegation",
+        "an open office",
+        "shift work",
+        "a cover letter",
+        "email triage",
+        "workplace safety",
+        "a daily checklist",
+        "onboarding",
+        "customer service",
+        "a performance review",
+        "deep focus",
+        "a lunch break",
+        "staff training",
+        "a sales pitch",
+        "team morale",
+        "minute taking",
+        "a business trip",
+        "public speaking",
+        "job rotation",
+        "a probation period",
+        "mentoring",
+        "overtime",
+        "a client call",
+        "desk sharing",
+        "a resignation letter",
     ),
-    "learning": _split(
-        """
-        a second language; chess; touch typing; mental arithmetic; speed reading; the
-        guitar; handwriting; a study group; flash cards; geometry; essay writing; a book
-        club; spelling; an online course; juggling; public debate; exam preparation;
-        drawing; a school garden; algebra; music theory; note cards; a science fair; map
-        reading; home schooling; calligraphy; a pen pal; memory training; sign language; a
-        reading list; long division; a spelling game; a study timetable; the piano
-        """
+    "learning": (
+        "spaced repetition",
+        "a study group",
+        "note taking",
+        "mental arithmetic",
+        "a new language",
+        "speed reading",
+        "a flash card",
+        "critical thinking",
+        "essay writing",
+        "a spelling test",
+        "memory training",
+        "homework",
+        "a language exchange",
+        "peer teaching",
+        "touch typing",
+        "a reading list",
+        "exam preparation",
+        "handwriting",
+        "a vocabulary notebook",
+        "map reading",
+        "logic",
+        "a science fair",
+        "home schooling",
+        "debate practice",
+        "a library card",
+        "long division",
+        "grammar",
+        "an online course",
+        "self testing",
+        "a field trip",
+        "a mind map",
+        "curiosity",
+        "bilingual reading",
+        "a quiz game",
     ),
-    "technology": _split(
-        """
-        a password manager; cloud storage; a web server; machine learning; a smart watch;
-        version control; a backup drive; a home router; open source software; a mobile app;
-        unit testing; a database index; text search; a 3D printer; noise cancelling; a
-        spreadsheet; screen sharing; an ad blocker; encryption; a video call; a command
-        line; data cleaning; a chat bot; a solar charger; two-factor login; a code review; a
-        sorting algorithm; an electric bike; a keyboard shortcut; battery care; a web form;
-        a spam filter; a memory card; a log file
-        """
+    "technology": (
+        "open source software",
+        "a password manager",
+        "cloud storage",
+        "a search engine",
+        "data backup",
+        "a solar panel",
+        "machine learning",
+        "a smart thermostat",
+        "file compression",
+        "a relational database",
+        "two-factor authentication",
+        "an electric car",
+        "web caching",
+        "a code review",
+        "version control",
+        "a mobile app",
+        "spam filtering",
+        "a touch screen",
+        "fibre internet",
+        "unit testing",
+        "a desktop printer",
+        "battery recycling",
+        "a mechanical keyboard",
+        "end-to-end encryption",
+        "an operating system",
+        "a wireless router",
+        "speech recognition",
+        "a digital camera",
+        "server monitoring",
+        "an access token",
+        "a software update",
+        "quantum computing",
+        "a home network",
+        "noise cancelling",
     ),
-    "science": _split(
-        """
-        gravity; photosynthesis; a black hole; static electricity; the water cycle; plate
-        movement; a vaccine; evolution; a magnet; radio; the periodic table; a lever; sound;
-        a solar eclipse; friction; soap chemistry; a microscope; magnetism; fermentation;
-        rust; a rainbow; statistics; the greenhouse effect; a prism; tidal power; nuclear
-        energy; a thermometer; cell division; crystal growth; surface tension; a pendulum;
-        air pressure; radio noise; heat transfer
-        """
+    "science": (
+        "photosynthesis",
+        "a black hole",
+        "plate tectonics",
+        "the scientific method",
+        "natural selection",
+        "a chemical reaction",
+        "gravity",
+        "a vaccine",
+        "the periodic table",
+        "static electricity",
+        "a control group",
+        "radioactive decay",
+        "genetic inheritance",
+        "sound",
+        "a magnetic field",
+        "the water cycle",
+        "cell division",
+        "peer review",
+        "absolute zero",
+        "an enzyme",
+        "dark matter",
+        "the greenhouse effect",
+        "a telescope",
+        "statistical error",
+        "surface tension",
+        "friction",
+        "a double blind trial",
+        "carbon dating",
+        "evolution",
+        "a fossil record",
+        "thermal expansion",
+        "the speed of light",
+        "osmosis",
+        "nuclear fusion",
     ),
-    "nature": _split(
-        """
-        a honey bee; a coral reef; bird song; a rain forest; a river delta; the night sky; a
-        spider web; animal tracking; a hurricane; snow; wolf behaviour; a desert; tree
-        identification; the ocean floor; a volcano; mushroom picking; a salt marsh; bat
-        flight; fog; a glacier; ant life; a tide pool; an owl; cave life; a butterfly; wild
-        garlic; a forest walk; moon light; whale song; frost; a beaver dam; cloud watching;
-        a snail shell; hail
-        """
+    "nature": (
+        "an old oak",
+        "river erosion",
+        "bird migration",
+        "a coral reef",
+        "morning dew",
+        "a honey bee",
+        "wetland restoration",
+        "a snowy owl",
+        "the polar night",
+        "autumn foliage",
+        "a mountain stream",
+        "wild garlic",
+        "a tide pool",
+        "soil life",
+        "a red fox",
+        "desert rain",
+        "a sand dune",
+        "whale song",
+        "pine resin",
+        "a thunder storm",
+        "a beaver dam",
+        "spring thaw",
+        "an ant colony",
+        "lichen",
+        "a peat bog",
+        "sea ice",
+        "a glacier",
+        "a barn swallow",
+        "forest fire",
+        "a mangrove swamp",
+        "wild honey",
+        "a meadow",
+        "a mushroom ring",
+        "dawn birdsong",
     ),
-    "travel": _split(
-        """
-        a night train; a packing list; jet lag; a road trip; hitchhiking; a youth hostel; a
-        city map; camping; a travel diary; a bike tour; island hopping; a passport; mountain
-        hiking; a ferry ride; souvenir shopping; a phrase book; a window seat; a walking
-        tour; slow travel; a camper van; airport security; a museum visit; a tent; a beach
-        day; house swapping; a travel budget; a hotel booking; a rail pass; home exchange; a
-        day trip; a border crossing; a canoe trip; a hand luggage bag; a night market
-        """
+    "travel": (
+        "a night train",
+        "slow travel",
+        "a packing list",
+        "jet lag",
+        "a city map",
+        "budget travel",
+        "a window seat",
+        "travel insurance",
+        "a mountain hut",
+        "a hostel kitchen",
+        "solo travel",
+        "a ferry crossing",
+        "street food",
+        "a passport renewal",
+        "a layover",
+        "a walking tour",
+        "camping",
+        "a language phrasebook",
+        "a road trip",
+        "airport security",
+        "a bicycle tour",
+        "a guided hike",
+        "house swapping",
+        "a beach town",
+        "winter travel",
+        "a travel journal",
+        "a carry-on bag",
+        "a local market",
+        "an island visit",
+        "a bus pass",
+        "off-season travel",
+        "a desert camp",
+        "a youth hostel",
+        "museum hopping",
     ),
-    "arts": _split(
-        """
-        watercolour painting; a short story; a string quartet; pottery; film photography; a
-        haiku; street theatre; knitting; oil painting; a comic strip; ballet; a choir; wood
-        carving; a radio play; jazz; collage; origami; a stage light; a novel; poetry; a
-        paper lantern; sculpture; tap dance; a puppet show; embroidery; a portrait; folk
-        music; screen printing; a sketch book; glass blowing; a picture frame; shadow play;
-        lace making; a theme song
-        """
+    "arts": (
+        "jazz improvisation",
+        "a short story",
+        "watercolour painting",
+        "a string quartet",
+        "street photography",
+        "a pottery wheel",
+        "choir singing",
+        "modern dance",
+        "a haiku",
+        "stage lighting",
+        "a sketchbook",
+        "film editing",
+        "opera",
+        "a linocut",
+        "calligraphy",
+        "a puppet show",
+        "oil painting",
+        "a folk song",
+        "set design",
+        "a bronze statue",
+        "poetry",
+        "a drum solo",
+        "colour theory",
+        "a comic strip",
+        "screen printing",
+        "a piano lesson",
+        "mosaic",
+        "a portrait",
+        "theatre rehearsal",
+        "weaving",
+        "an art museum",
+        "sound design",
+        "a book cover",
+        "wood carving",
     ),
 }
-
-_HANDS_ON = {
-    "fact": _split(
-        """
-        rewards patience more than costly tools; needs only a few simple things; works best
-        when done in small steps; takes about an hour from start to finish; is easier on a
-        dry and quiet day; lasts for years with a little care; saves money over a season;
-        fits into a small space; gets better with every attempt; suits beginners and old
-        hands alike; asks for clean hands and a clear table; costs less than most people
-        fear; calls for steady attention; goes well with other small jobs
-        """
-    ),
-    "reason": _split(
-        """
-        slow work leaves time to notice small faults; fresh material reacts better than old;
-        warm air carries the moisture away; the early steps decide how the rest turns out;
-        clean surfaces hold better than dusty ones; too much force breaks what patience
-        keeps; each layer needs time to settle; {topic} depends on steady warmth; good
-        material does half of the job; regular care stops small damage from growing; {topic}
-        takes up what surrounds it; water finds every small gap; habits form when effort
-        stays low; an even pace keeps the quality even
-        """
-    ),
-    "example": _split(
-        """
-        a family of four in Leeds tried {topic} every Sunday for a month; my aunt Clara
-        fixed hers in forty minutes with two tools; one school kitchen served {topic} to
-        ninety pupils; a couple in Oslo cut their costs by a third; Tom keeps a jar of it
-        beside the window; a small shop in Porto sells twelve kinds; the Weber household
-        started {topic} with only five euros; a neighbour named Ines made three batches in
-        May; a retired baker spends two mornings a week on {topic}; students in a flat of
-        six share {topic} on Mondays; a village in Kent held a contest on it last June;
-        grandfather Paul kept notes on {topic} for ten years; two sisters in Lyon swapped
-        theirs for a bicycle; a club of eight members tested {topic} in March
-        """
-    ),
-    "analogy": _split(
-        """
-        tuning an old guitar before every song; learning to ride a bicycle downhill; reading
-        a letter twice before sending it; putting money into a jar coin by coin; training a
-        young dog; writing the first page of a long book; crossing a river on stones; a slow
-        song that ends too soon; packing a suitcase for an unknown country; a good friend
-        who never calls but always comes; building a bridge out of matches; waiting for a
-        shy cat; a choir finding the same note; sailing with a light wind
-        """
-    ),
-    "action": _split(
-        """
-        set aside ten minutes tomorrow to try {topic}; write down what you already have; ask
-        a neighbour to show you {topic} once; buy the smallest size and test it on Saturday;
-        clear a shelf for {topic} tonight; take a photo before and after; put a note about
-        {topic} on the fridge; measure the space with a tape; borrow one tool instead of
-        buying it; pick a fixed day of the week for {topic}; make a list of three things you
-        need; watch someone do {topic} before you begin; throw away whatever is broken; mark
-        the date in your diary
-        """
-    ),
-}
-_PEOPLE = {
-    "fact": _split(
-        """
-        grows slowly but surely over the years; works best with a plan on paper; takes about
-        ten minutes a day; pays off most in the first three months; depends on honest
-        numbers; helps people keep a clear head; is free to begin with; needs a fixed place
-        in the week; suits nearly every age; improves when two people share it; asks for
-        more practice than talent; brings calm into a busy week; can be checked at the end
-        of each month; stays useful for a lifetime
-        """
-    ),
-    "reason": _split(
-        """
-        small amounts add up when they are left alone; the mind remembers what it repeats;
-        people trust what they can check; a fixed time removes the need to decide; the body
-        adapts to what it does daily; written goals are harder to forget; {topic} gives
-        quick feedback; early mistakes cost less than late ones; attention fades after half
-        an hour; {topic} lowers the number of choices; other people notice effort before
-        talent; a clear limit prevents surprises; {topic} turns a vague wish into a number;
-        rest makes the next effort count
-        """
-    ),
-    "example": _split(
-        """
-        a nurse in Bristol used {topic} for six weeks and slept better; Anna put aside
-        twenty euros a month from the age of thirty; a team of nine in Madrid saved two
-        hours a week with {topic}; Mr Okafor asked three colleagues before he signed; a
-        student named Lena passed after forty days of {topic}; a bakery with four staff
-        tried {topic} in spring; one couple paid off 3,000 pounds in a year; the Silva
-        family talks about {topic} every Sunday evening; a driver in Turin halved his bill
-        within a month; a class of thirty pupils tested {topic} in May; my cousin Ben failed
-        twice and then did well; an office in Graz made {topic} a rule on Fridays; a woman
-        of seventy learned {topic} in one winter; two interns compared their notes on
-        {topic}
-        """
-    ),
-    "analogy": _split(
-        """
-        planting a tree for your future self; a seat belt that you hope never to need;
-        oiling a door before it squeaks; climbing stairs instead of waiting for the lift; a
-        map drawn while walking; brushing your teeth; keeping a spare tyre in the boot;
-        rolling a snowball down a long hill; a lighthouse on a foggy coast; watering a lawn
-        in the evening; a ladder with many small rungs; mending a net before the storm; a
-        clock that must be wound each night; laying bricks one row at a time
-        """
-    ),
-    "action": _split(
-        """
-        write one sentence about {topic} tonight; block half an hour in your calendar this
-        week; ask one person you trust about {topic}; compare two offers before Friday; note
-        every cost of {topic} for seven days; set a reminder for the first of the month;
-        open a folder called {topic}; call the office tomorrow morning; choose one small
-        goal and keep it for a week; read the first page of a guide to {topic}; tell a
-        friend about your plan; count how often you deal with {topic} this week; cancel one
-        thing that you do not use; practise for five minutes after breakfast
-        """
-    ),
-}
-_WORLD = {
-    "fact": _split(
-        """
-        follows a few simple laws; can be observed with the naked eye; changes with the
-        seasons; moves energy from one place to another; has fascinated people for
-        centuries; shows up in places that few expect; keeps its balance without any plan;
-        leaves clear traces behind; was first described long ago; differs from one region to
-        the next; hides a great deal under a calm surface; can be measured with cheap tools;
-        connects many separate things; starts small and spreads far
-        """
-    ),
-    "reason": _split(
-        """
-        light bends when it passes from air into water; warm air rises and cold air sinks;
-        every force meets an equal one; living things save energy where they can; tiny parts
-        move faster when they are heated; {topic} follows the path of least resistance;
-        water keeps heat longer than land; {topic} needs a steady flow of energy; pressure
-        grows with depth; opposite charges pull on each other; {topic} reacts to the length
-        of the day; the earth turns once in a day; salt lowers the freezing point; {topic}
-        is shaped by what lies around it
-        """
-    ),
-    "example": _split(
-        """
-        a ranger in Norway filmed {topic} for three nights; in 1887 a farmer near Bath wrote
-        down what he saw; a class in Delhi measured {topic} with a ruler and a lamp; the
-        coast of Wales shows it twice a day; a pilot met {topic} over the Andes in May; a
-        museum in Vienna keeps a model two metres wide; one scientist counted 4,000 cases of
-        {topic}; the lake near Zug freezes every tenth winter; a boy named Ravi built
-        {topic} from a shoe box; sailors near Chile have known it since 1700; a camera in
-        Kenya caught {topic} at dawn; a town of 900 people lives from it; two students in
-        Kyoto drew {topic} every morning; an old map of Crete already marks it
-        """
-    ),
-    "analogy": _split(
-        """
-        a crowd leaving a stadium through one gate; marbles rolling in a bowl; a slow dance
-        of many partners; a choir without a conductor; an orchestra tuning before the
-        concert; a busy market at noon; dominoes falling in a row; a sponge in a bath; a
-        spring that was pushed too far; a whisper passed along a queue; honey running off a
-        spoon; a library where every book talks; traffic on a ring road; a mirror with a
-        thousand cracks
-        """
-    ),
-    "action": _split(
-        """
-        go outside tonight and look for {topic}; fill a glass with water and watch it
-        closely; draw {topic} from memory; take a walk after the next rain; visit the
-        nearest museum that shows {topic}; keep a diary of what you see for a week; borrow a
-        book on {topic} from the library; time it with the clock on your phone; explain
-        {topic} to a child; compare two photos taken a day apart; build a small model of
-        {topic} from paper; ask a local guide; look up {topic} on an old map; measure the
-        shadow of a stick at noon
-        """
-    ),
-}
-_TOOLS = {
-    "fact": _split(
-        """
-        saves several hours a month; runs on almost any device; needs one careful set-up;
-        keeps data safe from simple mistakes; works quietly in the background; can be
-        learned in an afternoon; scales from one user to thousands; breaks when nobody looks
-        after it; costs nothing in its basic form; replaces a pile of manual work; asks for
-        a strong password; fails in ways that are easy to see; stores every change with a
-        date; needs an update twice a year
-        """
-    ),
-    "reason": _split(
-        """
-        machines repeat a step without getting tired; copies in two places rarely fail
-        together; {topic} removes the slowest manual step; small changes are easier to undo;
-        most attacks begin with a weak password; {topic} keeps a record of every change;
-        signals lose strength over distance; {topic} finds errors before users do; memory is
-        faster than a disk; sorted data can be searched in a few steps; {topic} hides
-        details that nobody needs; shared rules prevent double work; a short test runs in
-        seconds; {topic} spreads the load over many parts
-        """
-    ),
-    "example": _split(
-        """
-        a team of five in Berlin uses {topic} for 200 customers; Maria restored 3,000 photos
-        in one evening; a school in Ghent gave {topic} to forty teachers; one nurse typed 80
-        reports with it in a week; a shop in Cork cut its errors by half with {topic}; Jin
-        wrote {topic} in ninety lines of Python; the city of Turku switched in 2019; a
-        start-up with two founders runs {topic} on one laptop; my uncle checks it each
-        morning at seven; a library with 60,000 books relies on {topic}; a student called
-        Noor fixed hers in ten minutes; a clinic in Bern tested {topic} for a month; the
-        school radio saved 300 euros; an app with 1,000 users moved to {topic} last May
-        """
-    ),
-    "analogy": _split(
-        """
-        a librarian who knows every shelf; a spare key left with a neighbour; a dishwasher
-        for dull work; a recipe that anyone can follow; a safety net under a rope walker; a
-        post office that never closes; a second pair of eyes; a well sorted tool box; a
-        translator between two guests; a notebook that never gets lost; a guard who checks
-        each ticket; an assembly line with one worker; a good waiter in a full room; a
-        railway timetable
-        """
-    ),
-    "action": _split(
-        """
-        open the settings and look for {topic}; make a copy of your files before lunch;
-        install {topic} on one device today; change the oldest password now; try {topic}
-        with a small file first; read the release notes; ask a colleague to review your
-        set-up of {topic}; delete what you have not used for a year; run {topic} once on
-        test data; write the three main commands on a card; turn on the alerts for {topic};
-        note the version number; restart it and check the log; plan an hour for {topic} on
-        Friday
-        """
-    ),
-}
+"""Category to noun phrases, singular or mass: "{topic} is ..." and "about {topic}" read well."""
 
 CLAUSES: dict[str, dict[str, tuple[str, ...]]] = {
-    "food": _HANDS_ON,
-    "garden": _HANDS_ON,
-    "home": _HANDS_ON,
-    "arts": _HANDS_ON,
-    "health": _PEOPLE,
-    "money": _PEOPLE,
-    "work": _PEOPLE,
-    "learning": _PEOPLE,
-    "science": _WORLD,
-    "nature": _WORLD,
-    "travel": _HANDS_ON,
-    "technology": _TOOLS,
+    "food": {
+        "fact": (
+            "rewards patience more than expensive equipment",
+            "brings people back to the table night after night",
+            "tastes of the care that went into the kitchen",
+            "has a place in both simple and festive cooking",
+            "can turn a dull supper into a memorable one",
+            "costs far less at home than in a restaurant",
+            "pairs well with a handful of humble ingredients",
+            "changes a little with every season and every cook",
+            "has fed curious and hungry families for generations",
+            "suits beginners as much as trained chefs",
+            "fits into a busy week with very little fuss",
+            "is praised by home cooks on every continent",
+            "teaches a cook to trust the nose and tongue",
+            "shows its best side when the kitchen is calm",
+        ),
+        "reason": (
+            "slow heat gives the flavour time to build",
+            "a pinch of salt wakes up every other taste",
+            "hungry guests notice {topic} before anything else on the table",
+            "{topic} makes it easier to eat well on a weekday",
+            "the tongue grows tired of the same taste every evening",
+            "{topic} leaves less food waste in the bin",
+            "good ingredients need only a light hand",
+            "the cook who understands {topic} wastes fewer groceries",
+            "a shared meal slows everyone down for half an hour",
+            "{topic} links a kitchen to the people who came before",
+            "cheap supermarket shortcuts cannot hide a lack of flavour",
+            "small changes to {topic} alter the whole meal",
+            "texture and smell shape appetite as much as taste does",
+            "{topic} keeps a tired cook away from the takeaway menu",
+        ),
+        "example": (
+            "a family of four can plan three dinners around {topic}",
+            "a baker in Lyon starts her dough at four every morning",
+            "my neighbour Rosa served {topic} to nine guests last Sunday",
+            "one school canteen cut its food bill by a fifth in May",
+            "a student with two burners learned {topic} in a week",
+            "a chef in Osaka tastes each sauce at least six times",
+            "the Friday market in our town has a stall for {topic}",
+            "two sisters in Naples wrote forty pages about {topic}",
+            "a small café in Leeds sold ninety bowls in one day",
+            "my uncle Tom spent one rainy Saturday on {topic}",
+            "a cook with a five-euro budget can feed three friends",
+            "the village supper in June gave {topic} a whole table",
+            "a nurse named Ida packs her dinner before each night shift",
+            "one cooking class in Porto devotes two evenings to {topic}",
+        ),
+        "analogy": (
+            "tuning an old guitar before every song",
+            "a letter from a friend who writes slowly and well",
+            "building a campfire with damp wood and steady hands",
+            "learning a dance where {topic} sets the rhythm",
+            "painting a wall with many thin coats",
+            "a choir in which {topic} sings the low part",
+            "walking a familiar path in different weather",
+            "a toolbox in which {topic} is the hammer",
+            "knitting a scarf without looking at the needles",
+            "a chess game with {topic} as the patient knight",
+            "greeting an old neighbour over the garden fence",
+            "a small orchestra that lets {topic} play the solo",
+            "reading a good novel with {topic} as its hero",
+            "a bank account where {topic} earns the interest",
+        ),
+        "action": (
+            "set aside ten minutes tomorrow to try {topic}",
+            "taste as you go and adjust the salt last",
+            "write down one thing you learn about {topic} tonight",
+            "ask an older relative how they handle {topic}",
+            "clear the kitchen counter before you begin",
+            "choose fresh ingredients and keep the recipe short",
+            "invite a friend over and share {topic} with them",
+            "make a smaller portion first and note the result",
+            "compare two versions of {topic} side by side",
+            "keep a spoon nearby and trust your own tongue",
+            "add {topic} to your shopping notes this week",
+            "turn the heat down and give it five more minutes",
+            "start with {topic} before you buy another gadget",
+            "look up one trusted recipe that features {topic}",
+        ),
+    },
+    "garden": {
+        "fact": (
+            "works best when it follows the rhythm of the seasons",
+            "draws bees, birds and curious neighbours alike",
+            "needs a little attention in spring and again in autumn",
+            "can make a dry and tired plot look alive",
+            "fits a small backyard as easily as a large estate",
+            "improves slowly while the gardener learns to wait",
+            "saves water during a long and dusty summer",
+            "appeals to people who like mud under their nails",
+            "repays every hour spent outdoors with a spade",
+            "has been trusted by growers since long before sprinklers",
+            "depends on light, rain and a bit of luck",
+            "gives even a plain lawn a touch of character",
+            "looks modest in March and splendid by late June",
+            "keeps a gardener busy without breaking the budget",
+        ),
+        "reason": (
+            "roots search for water long before leaves show thirst",
+            "bare earth loses its moisture within a few hot days",
+            "{topic} gives helpful insects somewhere to stay",
+            "a healthy plot begins with what lies underground",
+            "{topic} spares the gardener a lot of heavy carrying",
+            "plants weakened by heat attract more pests",
+            "{topic} keeps the soil cool through the hottest weeks",
+            "frost punishes anyone who rushes the first planting",
+            "neighbours copy whatever grows well, and {topic} grows on them",
+            "{topic} follows nature instead of fighting it",
+            "weeds fill every gap that a gardener forgets",
+            "a yard with {topic} needs less spraying and digging",
+            "rain rarely arrives on the day it is needed",
+            "{topic} turns an empty corner into something useful",
+        ),
+        "example": (
+            "our neighbour Mrs Patel fitted {topic} into a yard of six square metres",
+            "a school in Bristol grew forty pumpkins behind the gym",
+            "the allotment at Mill Lane won a prize for {topic}",
+            "one gardener in Kent halved her watering in July",
+            "a retired plumber named Joe spent April on {topic}",
+            "a rooftop plot in Berlin fed five flats last summer",
+            "the botanical garden in Leiden has a sign about {topic}",
+            "two brothers in Maine harvested ninety kilos of beans",
+            "our street committee gave forty pounds towards {topic}",
+            "a couple in Seville chose {topic} over a new patio",
+            "a single packet of seed filled twelve pots by May",
+            "a park keeper in Oslo studied {topic} for eight years",
+            "the vicar at Stonefield digs for an hour every Tuesday",
+            "a beginner with one sunny wall can manage {topic}",
+        ),
+        "analogy": (
+            "raising a puppy that never quite grows up",
+            "a savings jar that fills one coin at a time",
+            "conducting a band where {topic} keeps the beat",
+            "editing a long book one line at a time",
+            "a slow conversation between {topic} and the weather",
+            "mending a net before the fishing season opens",
+            "a house in which {topic} forms the foundation",
+            "teaching a shy child to sing in public",
+            "a football team with {topic} as its goalkeeper",
+            "keeping a diary that only shows its point years later",
+            "a quilt with {topic} as the brightest patch",
+            "a railway where {topic} is the quiet signal box",
+            "tending a small fire through a long night",
+            "a kitchen in which {topic} is the stockpot",
+        ),
+        "action": (
+            "walk around your plot tonight and picture {topic} there",
+            "water early in the morning, before the sun is high",
+            "sketch a simple plan that leaves room for {topic}",
+            "pull the weeds while the ground is still soft",
+            "read one short guide to {topic} before spring",
+            "ask the nearest allotment owner about {topic}",
+            "check the soil with your fingers twice a week",
+            "try {topic} in one corner before doing the rest",
+            "keep your tools clean, sharp and dry",
+            "take a photo of {topic} at the end of each month",
+            "plant less than you want and look after it well",
+            "share what you know about {topic} with a neighbour",
+            "rake the fallen leaves into one neat pile",
+            "spend your first free Sunday on {topic}",
+        ),
+    },
+    "home": {
+        "fact": (
+            "shapes the mood of a house more than visitors suspect",
+            "deserves a little attention every few weeks",
+            "makes a cramped flat feel calmer and larger",
+            "rarely needs a professional or a costly tool",
+            "can start a family argument or settle one",
+            "becomes easier to handle once the clutter is gone",
+            "affects how well everyone in the household rests",
+            "belongs on the list of every new tenant",
+            "gets forgotten until guests are standing at the door",
+            "takes less than an afternoon to put right",
+            "adds comfort without making the rooms look crowded",
+            "is often the first thing a landlord checks",
+            "matters most in winter, when people stay indoors",
+            "looks simple but hides a few clever details",
+        ),
+        "reason": (
+            "dust settles fastest where nobody looks",
+            "a small repair today prevents a flooded floor tomorrow",
+            "{topic} sets the tone for the rest of the house",
+            "people relax when every object has a place",
+            "{topic} costs little compared with moving to a bigger flat",
+            "cold air slips through gaps thinner than a coin",
+            "{topic} saves ten minutes of searching every morning",
+            "old buildings move a little with each season",
+            "{topic} affects comfort as well as the electricity bill",
+            "the whole family passes {topic} several times a day",
+            "clutter grows quietly on every flat surface",
+            "{topic} gives a rented room some personality",
+            "soft light makes even a narrow room welcoming",
+            "a house without {topic} soon feels unfinished",
+        ),
+        "example": (
+            "the Larsens sorted out {topic} in one rainy weekend",
+            "a tenant in Dublin repainted two rooms for sixty euros",
+            "my aunt Carla keeps a notebook just for {topic}",
+            "a flat in Vienna lost half of its heat through one door",
+            "a carpenter named Sam built {topic} into his monthly routine",
+            "the couple at number twelve threw away nine boxes",
+            "one student house in York put {topic} on its rota",
+            "a father of three fixed the stairs before breakfast",
+            "the hotel on Park Street trains new staff in {topic}",
+            "two flatmates in Warsaw split the cost of {topic}",
+            "a cottage near Galway stayed warm with one stove",
+            "our neighbour Ben spent thirty dollars on {topic}",
+            "a family in Utrecht cleans for twenty minutes on Fridays",
+            "a building manager in Chicago plans {topic} each March",
+        ),
+        "analogy": (
+            "brushing your teeth before they start to hurt",
+            "a good waiter who is never noticed",
+            "packing a suitcase in which {topic} goes first",
+            "a ship whose crew checks {topic} before every voyage",
+            "trimming a beard a little every week",
+            "a play in which {topic} is the painted backdrop",
+            "filing papers before the desk disappears",
+            "a bicycle for which {topic} is the chain oil",
+            "tucking a sleepy child into bed",
+            "a recipe that fails without {topic}",
+            "a garden where {topic} is the fence",
+            "combing tangled hair from the ends up",
+            "a song in which {topic} is the quiet bass line",
+            "a warm coat with {topic} as the lining",
+        ),
+        "action": (
+            "pick one room and deal with {topic} there first",
+            "open the windows wide for five minutes each morning",
+            "measure twice before you spend anything on {topic}",
+            "put back every object before you go to bed",
+            "give {topic} fifteen minutes on Saturday",
+            "ask your landlord in writing about {topic}",
+            "label the boxes and stack the heavy ones below",
+            "wipe the surface dry so no stain can settle",
+            "note what bothers you about {topic} and fix that",
+            "borrow a ladder instead of buying a new one",
+            "show everyone in the house how {topic} works",
+            "donate whatever you have not touched for a year",
+            "take a picture of {topic} before and after",
+            "plan {topic} into your calendar twice a year",
+        ),
+    },
+    "health": {
+        "fact": (
+            "matters more over years than over a single week",
+            "gets easier with a fixed place in the day",
+            "is discussed in clinics far more often than before",
+            "deserves an honest chat with a family doctor",
+            "affects energy, mood and concentration in quiet ways",
+            "helps more when it is paired with enough sleep",
+            "means something different to every body and age",
+            "calls for steady habits rather than heroic effort",
+            "is easy to neglect until something starts to hurt",
+            "plays a part in how people recover from illness",
+            "fits the life of an office worker or an athlete",
+            "gains meaning when progress is written down",
+            "has been studied in patients of every age",
+            "costs almost nothing compared with treatment later on",
+        ),
+        "reason": (
+            "the body adapts to small loads that come often",
+            "{topic} shapes how a person feels by the evening",
+            "tired muscles repair themselves mostly at night",
+            "{topic} is simpler to keep up than a strict program",
+            "stress hides in the shoulders long before it is noticed",
+            "doctors see fewer problems when {topic} gets attention early",
+            "the heart responds to what we do every day",
+            "{topic} gives people a sense of control",
+            "pain often begins with habits nobody questions",
+            "a nurse has time to explain {topic} during a visit",
+            "most adults sit for longer than their bones like",
+            "{topic} touches both the mind and the body",
+            "quick fixes fade as soon as motivation drops",
+            "a little knowledge about {topic} prevents needless worry",
+        ),
+        "example": (
+            "a nurse in Toronto reminds forty patients a week of {topic}",
+            "a bus driver named Amir lost six kilos in a year",
+            "the clinic on Hill Road offers a free leaflet about {topic}",
+            "one office in Madrid stops all meetings at noon for a walk",
+            "a runner aged seventy pays more attention to {topic} now",
+            "the busy Dr Osei starts each appointment with three short questions",
+            "a study of two hundred teachers looked at {topic}",
+            "my cousin Nina changed her mind about {topic} at thirty",
+            "a gym in Denver lends its older members light weights",
+            "the Thursday group in our parish talks about {topic}",
+            "a new father slept better after moving his phone",
+            "a trainer in Bergen spends two lessons on {topic}",
+            "one pharmacy in Lille answers ten questions a day on {topic}",
+            "a violinist with sore wrists took two weeks off in June",
+        ),
+        "analogy": (
+            "changing the oil in a car before the engine complains",
+            "putting coins into a jar for a distant winter",
+            "watering a tree in which {topic} is the root",
+            "a bridge where {topic} is one of the pillars",
+            "tuning a piano that is played every day",
+            "a fence around {topic} and everything near it",
+            "sharpening a pencil before a long exam",
+            "a theatre in which {topic} works behind the curtain",
+            "charging a phone before the battery turns red",
+            "an orchestra with {topic} on the drums",
+            "sweeping a workshop at the end of each shift",
+            "a ship's log in which {topic} fills every page",
+            "a budget that counts {topic} as its safest investment",
+            "a wall built with {topic} as the mortar",
+        ),
+        "action": (
+            "put {topic} on your list for Monday morning",
+            "stand up and roll your shoulders every hour",
+            "talk to your doctor about {topic} at the next visit",
+            "drink a glass of water before each meal",
+            "write three lines about {topic} in a notebook",
+            "go to bed at the same time all week",
+            "ask a friend to join you in caring about {topic}",
+            "take the stairs whenever your knees allow it",
+            "choose one small change that supports {topic}",
+            "rest for a day when something feels wrong",
+            "read a trusted leaflet on {topic} this weekend",
+            "count your steps for a week without judging them",
+            "remind yourself of {topic} with a note on the fridge",
+            "learn the basics of {topic} from a qualified person",
+        ),
+    },
+    "money": {
+        "fact": (
+            "looks small on one statement and large after ten years",
+            "deserves a calm hour with a calculator",
+            "is easier to understand with real numbers on paper",
+            "causes fewer surprises when it is checked every month",
+            "can strain or strengthen a household budget",
+            "is rarely explained well at school or at the bank",
+            "depends on habits as much as on income",
+            "affects tenants, owners and pensioners in different ways",
+            "should be discussed before a couple moves in together",
+            "stirs up more emotion than most people admit",
+            "follows a few plain rules that anyone can learn",
+            "belongs in every honest talk about wages and prices",
+            "hides its true weight in the small print",
+            "shows how a few coins a day add up",
+        ),
+        "reason": (
+            "small monthly amounts grow into large yearly sums",
+            "{topic} quietly decides how much is left on payday",
+            "banks earn the most from customers who never look",
+            "people postpone {topic} until the envelope arrives",
+            "a clear plan takes the fear out of numbers",
+            "{topic} can change a family's choices for years",
+            "prices climb faster than most wages",
+            "even careful savers forget about {topic} now and then",
+            "time does more work than luck in any account",
+            "{topic} is cheaper to handle early than late",
+            "an unexpected repair always comes in the wrong month",
+            "{topic} has a direct effect on everyday purchases",
+            "contracts reward the person who reads every line",
+            "a couple that talks about {topic} argues less about cash",
+        ),
+        "example": (
+            "a tailor named Maria sets aside forty euros a month with {topic} in mind",
+            "a plumber in Cardiff saved two thousand pounds in a year",
+            "the credit union in Ohio runs a free evening on {topic}",
+            "a cashier named Paul switched banks and kept ninety dollars",
+            "one family of five reviewed {topic} at the kitchen table",
+            "a retired teacher in Graz tracks every bill on index cards",
+            "our accountant, Mr Lund, explains {topic} with a jar of beans",
+            "two students in Delhi share one spreadsheet for {topic}",
+            "a café owner cut her costs by eight percent in March",
+            "a couple from Quebec changed its view of {topic} after a wedding",
+            "the town library lends a board game about {topic}",
+            "one driver paid three hundred less after a single phone call",
+            "a nurse earning thirty thousand a year took a course on {topic}",
+            "my grandfather kept each receipt from 1962 in a tin",
+        ),
+        "analogy": (
+            "pushing a snowball down a gentle hill",
+            "a leaking bucket that nobody wants to mend",
+            "sailing a boat where {topic} is the wind",
+            "a diet for which {topic} is the bathroom scale",
+            "planting an oak for the grandchildren",
+            "a road trip with {topic} as the fuel gauge",
+            "climbing a ladder whose steps are slightly uneven",
+            "a football match in which {topic} guards the goal",
+            "a clock that keeps ticking behind the curtain",
+            "a kitchen in which {topic} is the main knife",
+            "weather that a farmer cannot change but can prepare for",
+            "a puzzle where {topic} is the corner piece",
+            "a long walk with {topic} packed in the rucksack",
+            "a medicine that works only when {topic} is measured",
+        ),
+        "action": (
+            "open last month's statement and look for {topic}",
+            "round every purchase up and save the difference",
+            "compare three offers before you decide about {topic}",
+            "move a fixed sum on the day you get paid",
+            "ask your bank one direct question about {topic}",
+            "write down every expense for the next seven days",
+            "cancel any subscription you have not used since spring",
+            "set a reminder to review {topic} each quarter",
+            "calculate what {topic} means for you over five years",
+            "read the small print before you sign the form",
+            "discuss {topic} with someone who handles cash well",
+            "keep a month of wages where you cannot touch it",
+            "put one clear number next to {topic} in your plan",
+            "explain {topic} to a teenager in two sentences",
+        ),
+    },
+    "work": {
+        "fact": (
+            "reveals a lot about the culture of a company",
+            "goes more smoothly with a written agenda",
+            "can lift or drain a whole department",
+            "deserves better than a rushed slot on Friday afternoon",
+            "improves when managers listen before they speak",
+            "takes up more hours than most calendars show",
+            "means one thing to the boss and another to staff",
+            "becomes stressful as soon as expectations stay vague",
+            "is worth practising with a trusted colleague",
+            "has changed a great deal since offices got laptops",
+            "works only when everyone knows who decides what",
+            "separates calm teams from frantic ones",
+            "is part of nearly every profession and trade",
+            "leaves a lasting impression on new employees",
+        ),
+        "reason": (
+            "colleagues trust people who keep small promises",
+            "{topic} sets the pace for the rest of the week",
+            "vague goals create twice as many emails",
+            "{topic} affects everybody who shares the same project",
+            "a tired team makes costly mistakes after lunch",
+            "managers remember how an employee handled {topic}",
+            "every interruption costs about a quarter of an hour",
+            "{topic} shows whether a company respects its people",
+            "customers notice tension behind the counter",
+            "nobody learns {topic} from the staff handbook alone",
+            "priorities shift while the documents stay the same",
+            "{topic} saves effort only if people agree on rules",
+            "skilled workers leave when no one hears them",
+            "good planning makes {topic} far less stressful",
+        ),
+        "example": (
+            "a foreman in Hamburg spends ten minutes a day on {topic}",
+            "a design studio with eight people banned calls before noon",
+            "the head nurse, Mrs Cole, wrote one page about {topic}",
+            "a call centre in Manila cut its queue by a third",
+            "one start-up in Tallinn rethought {topic} after losing two engineers",
+            "an intern named Leo rewrote the manual in four days",
+            "the post office in Reading tried a new approach to {topic}",
+            "a warehouse crew of twenty voted on {topic} last autumn",
+            "a lawyer in Lagos answers her messages only at nine and four",
+            "my former boss drew {topic} on a whiteboard every January",
+            "a bakery with six employees closes on Mondays to rest",
+            "two accountants in Prague take turns with {topic}",
+            "an airline asked three hundred pilots about {topic}",
+            "a librarian in Perth shortened her reports to one page",
+        ),
+        "analogy": (
+            "rowing a boat where everyone must pull together",
+            "passing a baton during a noisy relay race",
+            "an engine in which {topic} is the oil",
+            "cooking for a crowd with {topic} as the main pot",
+            "rehearsing a play before the audience arrives",
+            "a map on which {topic} marks the river",
+            "steering a bus full of people with different stops",
+            "a garden where {topic} needs weekly watering",
+            "crossing a busy street with {topic} as the traffic light",
+            "packing a parachute for somebody else",
+            "a jazz band that plays {topic} as its opening tune",
+            "a mirror that everyone passes on the stairs",
+            "building a tent with {topic} as the centre pole",
+            "a long marriage in which {topic} needs good humour",
+        ),
+        "action": (
+            "block half an hour on Tuesday for {topic}",
+            "send a short summary before you close the laptop",
+            "ask two colleagues how they deal with {topic}",
+            "agree on one owner for each open task",
+            "prepare three clear points about {topic} in advance",
+            "switch off notifications until the draft is finished",
+            "tell your manager what you need for {topic}",
+            "thank the person who helped you by name",
+            "test a new way of handling {topic} for a month",
+            "end every discussion with a date and a next step",
+            "write a one-page note on {topic} for newcomers",
+            "say no politely when your plate is full",
+            "review {topic} together at the end of the quarter",
+            "make {topic} the first item on tomorrow's list",
+        ),
+    },
+    "learning": {
+        "fact": (
+            "turns scattered facts into something that stays",
+            "works better in short sessions than in long ones",
+            "gives pupils a fair chance to learn from mistakes",
+            "suits children, students and grandparents alike",
+            "feels slow at first and natural after a month",
+            "builds confidence one small success at a time",
+            "needs a good teacher less than a good routine",
+            "has survived every fashion in modern education",
+            "makes a classroom livelier without extra noise",
+            "can be started with a pencil and some paper",
+            "rewards those who ask questions out loud",
+            "helps the brain to link old knowledge with new",
+            "gets better as soon as the pressure of marks fades",
+            "opens doors that a textbook alone keeps shut",
+        ),
+        "reason": (
+            "memory fades quickly unless it is used again",
+            "{topic} makes the learner do the thinking",
+            "mistakes stick in the mind longer than praise",
+            "{topic} gives shy pupils a way to take part",
+            "the brain files new facts next to familiar ones",
+            "teachers can see progress when {topic} is part of lessons",
+            "a rested mind absorbs twice as much",
+            "{topic} turns passive reading into active effort",
+            "learners remember what they explain to others",
+            "{topic} breaks a hard subject into friendly pieces",
+            "attention drifts after about twenty minutes",
+            "{topic} connects school with everyday life",
+            "nobody masters a skill by watching alone",
+            "students who enjoy {topic} practise without being told",
+        ),
+        "example": (
+            "a pupil named Hana spent ten minutes a day on {topic}",
+            "a class of thirty in Cork learned fifty words a week",
+            "the evening school in Bonn teaches {topic} to adults",
+            "one student passed her exam after six quiet weekends",
+            "a teacher in Nairobi devotes each Monday to {topic}",
+            "my brother Karl learned enough Greek in ninety days to shop",
+            "the library on King Street has a shelf about {topic}",
+            "a twelve-year-old from Leeds improved through {topic}",
+            "a retired pilot earned his history degree at seventy-one",
+            "old Professor Ito opens her course with {topic}",
+            "four friends in Lima met every Sunday to study chemistry",
+            "a tutor with five pupils noticed the effect of {topic}",
+            "one village school gave {topic} two hours each week",
+            "a night guard read forty novels during his shifts",
+        ),
+        "analogy": (
+            "laying bricks while the mortar is still wet",
+            "crossing a forest often enough to make a path",
+            "a gym in which {topic} is the heaviest weight",
+            "assembling furniture with {topic} as the only screwdriver",
+            "warming up before a long run",
+            "a ladder that leans on {topic}",
+            "watering seeds that have not broken the surface",
+            "a treasure hunt in which {topic} is the compass",
+            "polishing a stone until it shines",
+            "a radio that {topic} slowly brings into tune",
+            "sorting a huge drawer of mixed buttons",
+            "a recipe book with {topic} on the first page",
+            "swimming in a lake where {topic} marks the shore",
+            "a bridge built from both banks at once",
+        ),
+        "action": (
+            "practise {topic} for ten minutes before breakfast",
+            "close the book and recite what you remember",
+            "find a partner who also cares about {topic}",
+            "test yourself again after two days and after a week",
+            "begin with the easiest part of {topic}",
+            "write your question at the top of the page",
+            "tell a younger student why {topic} matters",
+            "put your phone in another room while you study",
+            "keep a record of your progress with {topic}",
+            "ask your teacher for one good example",
+            "use {topic} on a subject you actually like",
+            "take a short break after every chapter",
+            "link {topic} to something you already know",
+            "choose a quiet place and return to {topic} daily",
+        ),
+    },
+    "technology": {
+        "fact": (
+            "saves time only after somebody has set it up properly",
+            "behaves differently in the lab and in daily use",
+            "gets cheaper every year while its quality improves",
+            "raises fair questions about privacy and security",
+            "hides a lot of complexity behind one simple button",
+            "deserves clear documentation and sensible defaults",
+            "needs maintenance long after the launch party",
+            "was a luxury for specialists twenty years ago",
+            "helps engineers and ordinary users in different ways",
+            "can fail in silence when nobody reads the logs",
+            "depends on standards that few people ever see",
+            "makes a slow process feel almost instant",
+            "is judged by its worst day, not its best",
+            "attracts bold promises and careful critics",
+        ),
+        "reason": (
+            "computers repeat a mistake faster than any person can",
+            "{topic} removes a step that used to need human attention",
+            "old hardware slows down under modern workloads",
+            "users forgive a missing feature sooner than lost data",
+            "{topic} changes what a small team can achieve",
+            "every extra setting is another thing to get wrong",
+            "engineers test {topic} under far harder conditions",
+            "attackers look for the weakest part of a system",
+            "{topic} is only as reliable as its configuration",
+            "a single failed disk can erase years of photos",
+            "{topic} works quietly in the background all day",
+            "software grows until nobody understands all of it",
+            "the price of {topic} has dropped since the first models",
+            "most people meet {topic} without reading a manual",
+        ),
+        "example": (
+            "a clinic in Zurich adopted {topic} after a power cut",
+            "a developer named Priya fixed the bug in eleven minutes",
+            "the city of Tartu spent two years testing {topic}",
+            "one hospital lost three thousand records in a single night",
+            "a photographer with 80,000 pictures relies on {topic}",
+            "a team of four in Austin ships a release every Tuesday",
+            "the repair café in Ghent explains {topic} to its visitors",
+            "my father bought his first laptop at sixty-eight",
+            "a bank in Oslo wrote a forty-page guide to {topic}",
+            "an engineer called Yusuf gave a talk on {topic} in June",
+            "one server in the basement handles nine million requests",
+            "two students in Pune built a demo about {topic}",
+            "the museum in Turin uses {topic} in its newest exhibition",
+            "a farmer near Lyon checks his pumps from a tablet",
+        ),
+        "analogy": (
+            "a spare key hidden under the right stone",
+            "plumbing that works until the day it leaks",
+            "a city in which {topic} is the subway",
+            "hiring an assistant who reads {topic} like a newspaper",
+            "a seat belt that nobody thinks about",
+            "a kitchen where {topic} washes the dishes",
+            "sending a postcard inside a locked box",
+            "an orchestra in which {topic} conducts from the back row",
+            "teaching a parrot to answer the phone",
+            "a lighthouse with {topic} as the lamp",
+            "swapping a bicycle for a train on a long trip",
+            "a library where {topic} plays the tireless librarian",
+            "a bridge for which {topic} supplies the steel cables",
+            "adding a second lock to an old door",
+        ),
+        "action": (
+            "try {topic} on a spare device before you rely on it",
+            "install the latest update and restart the machine",
+            "read the documentation for {topic} from start to finish",
+            "copy your important files to a second disk tonight",
+            "ask an experienced colleague about {topic}",
+            "turn off every feature you do not need",
+            "measure the speed before and after {topic}",
+            "write a small script instead of clicking fifty times",
+            "check who can see your data when you use {topic}",
+            "choose a long passphrase and never reuse it",
+            "compare at least two options for {topic}",
+            "report the error with the exact message you saw",
+            "sketch on paper how {topic} fits your setup",
+            "set up {topic} carefully and note each step",
+        ),
+    },
+    "science": {
+        "fact": (
+            "puzzled careful observers for a very long time",
+            "can be explained without a single equation",
+            "links small details in the lab with the wider universe",
+            "appears in nearly every introductory textbook",
+            "looks obvious only after somebody has pointed it out",
+            "has been tested in laboratories all over the world",
+            "raises new questions as soon as one is answered",
+            "helped researchers to correct several old theories",
+            "shows how evidence can beat intuition",
+            "connects physics, chemistry and biology in surprising ways",
+            "matters to doctors, engineers and curious children",
+            "inspires debate at conferences to this day",
+            "is easier to grasp with a good diagram",
+            "reminds scientists to doubt their first result",
+        ),
+        "reason": (
+            "a theory must survive every honest experiment",
+            "{topic} explains things we see every day",
+            "energy never vanishes but only changes its form",
+            "researchers measure {topic} with better instruments each decade",
+            "one careful observation can overturn a popular idea",
+            "{topic} ties together results from distant fields",
+            "atoms behave in ways our eyes never see",
+            "without {topic} many discoveries would make no sense",
+            "a result counts only when others can repeat it",
+            "{topic} helps us predict what comes next",
+            "nature does not care about our expectations",
+            "students meet {topic} early and forget its importance",
+            "tiny effects add up over millions of years",
+            "our picture of {topic} is still being refined",
+        ),
+        "example": (
+            "a teacher in Krakow shows {topic} with a balloon",
+            "the chemist Marie Curie boiled tons of ore to find one gram",
+            "a team of nine in Geneva published a paper on {topic}",
+            "a girl of eleven measured rainfall for two hundred days",
+            "the museum in Boston has a room about {topic}",
+            "in 1610 Galileo watched four moons circle Jupiter",
+            "one chemist in Kyoto studied {topic} for thirty years",
+            "a lab in Cape Town repeated the same test ninety times",
+            "the young Dr Novak used {topic} in her first lecture",
+            "a school club in Perth spent May on {topic}",
+            "the station in Antarctica records the temperature every minute",
+            "my physics teacher drew {topic} on a paper napkin",
+            "a documentary from 1995 gave {topic} a full hour",
+            "two geologists found a shell at four thousand metres",
+        ),
+        "analogy": (
+            "a detective story with the last page missing",
+            "reading a clock whose hands you cannot see",
+            "a chess game in which {topic} sets the rules",
+            "a crowd that moves around {topic} without a leader",
+            "following footprints across fresh snow",
+            "a jigsaw puzzle that has {topic} at its centre",
+            "listening to a conversation through a thick wall",
+            "a grammar in which {topic} is the verb",
+            "an invisible referee on a busy football field",
+            "a cake whose recipe starts with {topic}",
+            "a family tree that grows out of {topic}",
+            "dropping a stone into a perfectly still pond",
+            "a foreign city with {topic} as the tallest tower",
+            "a court case where {topic} is the key witness",
+        ),
+        "action": (
+            "look up one recent paper about {topic}",
+            "repeat the measurement before you trust the number",
+            "draw a simple diagram of {topic} from memory",
+            "write your prediction down and then check it",
+            "explain {topic} to a child in plain words",
+            "change only one variable at a time",
+            "visit a museum and find the section on {topic}",
+            "question the source of every striking chart",
+            "watch a short lecture on {topic} this evening",
+            "keep a lab notebook with dates and units",
+            "think of an everyday effect of {topic}",
+            "count the cases that do not fit your idea",
+            "compare two textbook chapters about {topic}",
+            "start with {topic} when you revise for the exam",
+        ),
+    },
+    "nature": {
+        "fact": (
+            "changes its character with the light and the season",
+            "tells a patient walker a great deal about the land",
+            "is more fragile than it looks from a distance",
+            "has shaped local legends and place names",
+            "can be noticed best in the quiet hours after sunrise",
+            "is part of a web of plants, animals and weather",
+            "draws photographers out of bed in cold weather",
+            "responds quickly when the climate shifts",
+            "was there long before the first road or fence",
+            "looks ordinary until someone explains its story",
+            "leaves traces that rangers learn to read",
+            "makes children stop and point with delight",
+            "carries the marks of wind, water and time",
+            "surprises city people on their first long hike",
+        ),
+        "reason": (
+            "every creature in the forest depends on another",
+            "{topic} follows patterns older than any map",
+            "cold nights and warm days reshape the landscape",
+            "{topic} supports far more life than we notice",
+            "water always finds the easiest way downhill",
+            "rangers can judge the health of a valley from {topic}",
+            "animals waste no energy without a purpose",
+            "{topic} changes whenever people drain or clear the land",
+            "wild places recover slowly from careless feet",
+            "few sights match {topic} on a clear morning",
+            "sunlight reaches the ground only between the branches",
+            "{topic} reminds us how slowly the earth works",
+            "heavy rain moves more earth than any machine",
+            "children who know {topic} tend to protect the wild",
+        ),
+        "example": (
+            "a ranger in Finland has photographed {topic} for twelve years",
+            "a hiker named Ruth counted forty herons near the estuary",
+            "the park office at Glenmore gives a talk on {topic}",
+            "one storm in 1987 felled fifteen million English trees",
+            "a biologist in Chile wrote her thesis about {topic}",
+            "a valley in Wales regained its otters within ten years",
+            "the Wilson family drove two hours to see {topic}",
+            "a painter from Arles spent a whole summer on {topic}",
+            "two kayakers near Vancouver waited until midnight in silence",
+            "a village in Nepal celebrates {topic} every spring",
+            "a single hectare in Borneo holds two hundred tree species",
+            "my daughter filled nine pages with drawings of {topic}",
+            "a guide in Iceland builds his morning tour around {topic}",
+            "one farmer in Kansas left five acres untouched",
+        ),
+        "analogy": (
+            "an old clock that needs no winding",
+            "a cathedral built without a single architect",
+            "a book in which {topic} is the longest chapter",
+            "a busy market with {topic} as the main square",
+            "a grandmother who has seen every fashion come and go",
+            "a theatre where {topic} never plays the same role twice",
+            "a slow dance between two careful partners",
+            "an orchestra that lets {topic} begin the first bar",
+            "a bank that pays out only to patient savers",
+            "a tapestry with {topic} woven through the middle",
+            "a sleeping giant who turns over once a century",
+            "a radio station where {topic} reads the news",
+            "a small town that quietly relies on {topic}",
+            "a letter written in a forgotten alphabet",
+        ),
+        "action": (
+            "go out before sunrise and look for {topic}",
+            "leave the path exactly as you found it",
+            "draw {topic} in a pocket notebook",
+            "listen for five minutes without saying a word",
+            "ask a local ranger about {topic}",
+            "pack a warm layer and a pair of binoculars",
+            "show a child what makes {topic} special",
+            "take only photographs and leave every flower standing",
+            "learn which threats {topic} faces in your region",
+            "support a small group that protects {topic}",
+            "follow the stream upward until the valley narrows",
+            "visit the same spot in all four seasons",
+            "read about {topic} before your next hike",
+            "describe {topic} in one sentence without using adjectives",
+        ),
+    },
+    "travel": {
+        "fact": (
+            "teaches more about a country than a glossy brochure",
+            "calls for comfortable shoes and a flexible schedule",
+            "feels different when the phone stays in the bag",
+            "can make or spoil the first day abroad",
+            "looks cheaper on the website than at the counter",
+            "brings strangers together in unexpected ways",
+            "suits visitors who prefer streets over souvenir shops",
+            "needs some planning and even more patience",
+            "gives a short holiday a clear shape",
+            "leaves more memories than another crowded beach photo",
+            "is familiar to every backpacker and pilot",
+            "becomes easier after the second or third journey",
+            "rewards guests who wake up before the crowds",
+            "belongs to the stories people tell after coming home",
+        ),
+        "reason": (
+            "crowds thin out as soon as the tour buses leave",
+            "{topic} shows a side of the place that guides skip",
+            "a light suitcase makes every staircase shorter",
+            "{topic} forces visitors to slow down and look",
+            "locals are kinder to guests who try their language",
+            "a delay matters less when {topic} is part of the plan",
+            "the cheapest ticket often costs a night of sleep",
+            "{topic} turns a simple trip into a story",
+            "weather near the coast changes within an hour",
+            "families argue less when {topic} is settled in advance",
+            "tired tourists make poor decisions about dinner",
+            "{topic} is the part that most guidebooks forget",
+            "good company shortens even the longest queue",
+            "many journeys begin or end with {topic}",
+        ),
+        "example": (
+            "a couple from Leeds planned nine days around {topic}",
+            "a student crossed Europe with three hundred euros in April",
+            "the hostel in Lisbon has a poster about {topic}",
+            "a pilot named Greta sleeps four hours before each flight",
+            "one traveller in Peru wrote a blog about {topic}",
+            "my aunt missed two connections in Frankfurt and kept smiling",
+            "a guide in Marrakesh jokes about {topic} with every group",
+            "a family with three children took the train to Split",
+            "the tourist office in Bergen answers questions on {topic}",
+            "two friends from Osaka still laugh about {topic}",
+            "a photographer waited six days in Iceland for clear skies",
+            "our guide Mr Singh, aged eighty, recommends {topic} to his grandchildren",
+            "a magazine in 2012 gave {topic} its cover page",
+            "one cyclist rode from Vienna to Budapest in four days",
+        ),
+        "analogy": (
+            "opening a book in the middle and enjoying it anyway",
+            "a first date with a whole city",
+            "a film in which {topic} is the opening scene",
+            "cooking without a recipe and with {topic} as the spice",
+            "borrowing a neighbour's coat for a week",
+            "a board game where {topic} is the lucky card",
+            "learning the steps of a dance in a crowded hall",
+            "a concert that uses {topic} as its overture",
+            "moving house with only one small box",
+            "a puzzle whose missing piece is {topic}",
+            "planting a garden and letting {topic} be the gardener",
+            "a long phone call with an old friend",
+            "a school where {topic} is the strictest teacher",
+            "jumping into a cold lake on a hot day",
+        ),
+        "action": (
+            "read two honest reviews about {topic} before you book",
+            "pack half the clothes and twice the patience",
+            "leave a free afternoon for {topic}",
+            "learn ten polite words before you board the plane",
+            "ask the hotel staff what they think of {topic}",
+            "arrive early and carry a bottle of water",
+            "write a postcard home about {topic}",
+            "keep a copy of your documents in another bag",
+            "consider {topic} for your next long weekend",
+            "walk one street further than the other tourists",
+            "set a small budget for {topic} and stick to it",
+            "choose the slower route at least once",
+            "talk to someone who knows {topic} well",
+            "give {topic} a second chance after a bad start",
+        ),
+    },
+    "arts": {
+        "fact": (
+            "asks for a trained eye and an open mind",
+            "speaks to people who have never studied the subject",
+            "gains depth each time one returns to it",
+            "grew out of long practice in small studios",
+            "leaves room for the viewer's own imagination",
+            "balances strict technique with playful freedom",
+            "moves some audiences to tears and others to laughter",
+            "owes more to discipline than to sudden inspiration",
+            "has inspired painters, writers and musicians in turn",
+            "brings colour and rhythm into an ordinary week",
+            "looks effortless only after years of practice",
+            "divides critics and delights the public",
+            "keeps old traditions alive while inviting new voices",
+            "tells a story without explaining everything",
+        ),
+        "reason": (
+            "the eye needs a quiet space to rest",
+            "{topic} says things that plain speech cannot",
+            "every artist borrows from those who came before",
+            "{topic} trains both the hand and the imagination",
+            "silence between two notes carries its own meaning",
+            "beginners fall in love with {topic} before they understand it",
+            "limits often push a creative mind further than freedom",
+            "{topic} invites the audience to finish the thought",
+            "a first draft is only a way of thinking",
+            "galleries and schools keep {topic} in the public eye",
+            "contrast makes even a pale colour glow",
+            "{topic} grows richer with every honest attempt",
+            "people hear a melody before they hear the words",
+            "nobody owns {topic}, and everyone may respond to it",
+        ),
+        "example": (
+            "a teacher in Florence begins each term with {topic}",
+            "the painter Elsa Holm filled sixty notebooks in ten years",
+            "a festival in Edinburgh gave {topic} a stage of its own",
+            "one pianist in Warsaw practised the same bar for a month",
+            "a shy boy named Theo found his voice through {topic}",
+            "a gallery in Porto sold eleven prints on its first night",
+            "the community centre in Bath offers {topic} on Wednesdays",
+            "my grandmother learned about {topic} at eighty-two",
+            "a band of five from Memphis recorded its album in a barn",
+            "a curator in Delhi wrote three essays on {topic}",
+            "two art students in Ghent argued about {topic} until dawn",
+            "the choir in Tromsø sang twelve songs by candlelight",
+            "a radio show from 1974 devoted an hour to {topic}",
+            "one sculptor in Mexico carved a horse from a single trunk",
+        ),
+        "analogy": (
+            "baking bread in somebody else's oven",
+            "a conversation in which {topic} asks the questions",
+            "walking through fog with a small lantern",
+            "a garden that lets {topic} grow wild in one corner",
+            "fishing in a river you know only by sound",
+            "a telescope through which {topic} sees the heart",
+            "folding a map until it fits into a pocket",
+            "a language where {topic} is both noun and verb",
+            "sailing at night with {topic} as the north star",
+            "an experiment whose result nobody can predict",
+            "a house with {topic} as its widest window",
+            "a laboratory that mixes {topic} with daring",
+            "catching a bird without closing your hands",
+            "a long friendship that survives honest criticism",
+        ),
+        "action": (
+            "spend twenty minutes with {topic} before you judge it",
+            "fill one page a day without erasing anything",
+            "copy a master's work and then find your own way",
+            "visit a local show that features {topic}",
+            "choose three colours and leave the rest in the box",
+            "tell a friend what {topic} makes you feel",
+            "listen to the piece twice with your eyes closed",
+            "read what one artist wrote about {topic}",
+            "show your unfinished work to somebody you trust",
+            "sign up for a beginner's evening on {topic}",
+            "look for {topic} in the streets around you",
+            "set a timer and create something in ten minutes",
+            "share your thoughts on {topic} in a short letter",
+            "let {topic} surprise you at least once this month",
+        ),
+    },
 }
+"""Category to kind to clauses: fragments without a capital first letter or a full stop."""
 
-COMMON_WORDS: tuple[str, ...] = _split(
-    """
-    the; be; to; of; and; a; in; that; have; it; for; not; on; with; he; as; you; do; at;
-    this; but; his; by; from; they; we; say; her; she; or; an; will; my; one; all; would;
-    there; their; what; so; up; out; if; about; who; get; which; go; me; when; make; can;
-    like; time; no; just; him; know; take; people; into; year; your; good; some; could;
-    them; see; other; than; then; now; look; only; come; its; over; think; also; back;
-    after; use; two; how; our; work; first; well; way; even; new; want; because; any; these;
-    give; day; most; us; is; are; was; were; been; has; had; did; does; done; being; having;
-    where; why; while; each; every; both; few; more; less; many; much; such; own; same;
-    very; too; here; still; again; never; always; often; sometimes; perhaps; maybe; almost;
-    already; yet; soon; later; today; tomorrow; yesterday; morning; evening; night; week;
-    month; hour; minute; second; man; woman; child; boy; girl; friend; family; mother;
-    father; brother; sister; parent; son; daughter; baby; person; group; team; member;
-    student; teacher; doctor; nurse; farmer; driver; writer; reader; player; user; customer;
-    client; manager; worker; owner; leader; speaker; president; king; queen; home; house;
-    room; door; window; wall; floor; roof; kitchen; table; chair; bed; garden; street; road;
-    city; town; village; country; world; earth; school; class; office; shop; store; market;
-    bank; hospital; church; station; airport; hotel; restaurant; library; museum; park;
-    river; lake; sea; ocean; mountain; forest; tree; flower; grass; plant; animal; dog; cat;
-    bird; fish; horse; cow; sheep; insect; water; fire; air; wind; rain; snow; sun; moon;
-    star; light; dark; colour; red; blue; green; yellow; black; white; brown; grey; orange;
-    pink; gold; silver; big; small; large; little; long; short; high; low; wide; narrow;
-    deep; thick; thin; heavy; old; young; early; late; fast; slow; hot; cold; warm; cool;
-    dry; wet; hard; soft; strong; weak; rich; poor; clean; dirty; full; empty; open; closed;
-    easy; difficult; simple; complex; safe; dangerous; happy; sad; angry; afraid; tired;
-    hungry; sick; healthy; free; busy; ready; right; wrong; true; false; real; clear; sure;
-    possible; impossible; important; special; general; common; rare; public; private; local;
-    national; international; human; natural; social; political; economic; legal; medical;
-    physical; digital; electric; modern; ancient; different; similar; better; best; worse;
-    worst; great; nice; bad; fine; beautiful; interesting; funny; strange; famous; popular;
-    serious; quiet; loud; number; part; place; point; case; fact; thing; idea; word; name;
-    story; book; page; line; letter; paper; picture; music; song; film; game; sport; ball;
-    art; history; science; math; language; english; question; answer; problem; solution;
-    example; reason; result; cause; effect; change; choice; plan; goal; step; rule; law;
-    method; process; system; model; form; type; kind; level; size; shape; amount; rate;
-    price; cost; money; dollar; euro; pay; tax; job; business; company; product; service;
-    project; report; meeting; message; email; phone; computer; screen; file; folder; data;
-    code; program; function; value; variable; list; string; array; object; return; import;
-    print; none; null; error; test; loop; input; output; server; network; internet; website;
-    link; image; video; text; column; row; index; key; password; account; software;
-    hardware; machine; car; bus; train; plane; ship; boat; bike; ticket; trip; travel; map;
-    food; bread; rice; meat; egg; milk; cheese; butter; sugar; salt; fruit; apple; banana;
-    potato; tomato; soup; tea; coffee; wine; beer; dinner; lunch; breakfast; meal; recipe;
-    cup; glass; plate; bowl; knife; spoon; bottle; box; bag; clothes; shirt; shoe; coat;
-    hat; dress; body; head; face; eye; ear; nose; mouth; hair; hand; arm; leg; foot; heart;
-    blood; bone; skin; brain; mind; health; disease; pain; medicine; sleep; dream; love;
-    hate; hope; fear; joy; anger; peace; war; army; soldier; police; crime; court; judge;
-    government; state; party; vote; election; power; energy; oil; gas; fuel; heat;
-    temperature; weather; season; spring; summer; autumn; winter; nature; space; planet;
-    rocket; gravity; chemical; metal; iron; wood; stone; plastic; cotton; leather; wool;
-    sound; noise; voice; speech; silence; ask; tell; speak; talk; call; write; read; learn;
-    teach; study; understand; explain; describe; show; find; lose; keep; hold; put; set;
-    turn; move; run; walk; sit; stand; lie; fall; rise; grow; start; begin; stop; end;
-    finish; continue; follow; lead; help; try; need; play; win; buy; sell; spend; save;
-    send; bring; carry; pull; push; throw; catch; cut; break; build; create; design; draw;
-    paint; sing; dance; cook; eat; drink; wash; wear; close; lock; meet; join; leave;
-    arrive; stay; live; die; kill; fight; protect; support; include; contain; consider;
-    believe; feel; hear; watch; notice; remember; forget; decide; choose; agree; accept;
-    refuse; allow; let; force; require; expect; wait; happen; seem; appear; become; remain;
-    develop; improve; increase; reduce; add; remove; replace; compare; measure; count;
-    calculate; estimate; check; prove; solve; fix; repair; prepare; organise; manage;
-    control; share; provide; offer; receive; order; deliver; produce; making; using;
-    working; looking; going; coming; taking; giving; getting; doing; saying; thinking;
-    trying; needing; helping; playing; reading; writing; learning; teaching; building;
-    creating; running; walking; talking; living; eating; drinking; sleeping; moving;
-    changing; growing; made; used; worked; looked; went; came; took; gave; got; said;
-    thought; tried; needed; helped; played; wrote; learned; taught; built; created; ran;
-    walked; talked; lived; ate; drank; slept; moved; changed; grew; found; lost; kept; held;
-    left; felt; heard; saw; knew; began; became; seemed; showed; called; asked; told;
-    wanted; liked; loved; opened; started; stopped; ended; finished; followed; turned;
-    added; included; considered; however; therefore; although; though; since; unless; until;
-    whether; despite; during; before; between; among; through; across; along; around;
-    behind; below; above; under; near; inside; outside; without; within; against; toward;
-    upon; per; via; versus; instead; rather; quite; really; actually; probably; certainly;
-    clearly; simply; usually; finally; recently; quickly; slowly; carefully; together;
-    alone; away; dear; sincerely; regards; thank; thanks; please; sorry; hello; welcome;
-    yes; okay; mister; madam; sir; note; summary; introduction; conclusion; third; fourth;
-    fifth; last; next; previous; following; million; billion; hundred; thousand; percent;
-    half; quarter; double; single; january; february; march; april; may; june; july; august;
-    september; october; november; december; monday; tuesday; wednesday; thursday; friday;
-    saturday; sunday; america; american; europe; european; china; chinese; india; indian;
-    japan; japanese; germany; german; france; french; spain; spanish; russia; russian;
-    africa; african; london; paris; york; washington; california; university; college;
-    research; theory; experiment; evidence; analysis; information; knowledge; skill;
-    experience; education; training; practice; exercise; lesson; course; degree; career;
-    opportunity; challenge; advantage; benefit; risk; issue; concern; impact; role;
-    relationship; community; culture; society; tradition; religion; environment; climate;
-    pollution; recycling; technology; innovation; development; growth; strategy; approach;
-    technique; tool; resource; feature; option; quality; standard; performance; efficiency;
-    accuracy; speed; memory; storage; security; privacy; access; update; version; position;
-    direction; distance; length; width; height; weight; area; volume; angle; circle; square;
-    triangle; equation; formula; sum; difference; ratio; average; total; maximum; minimum;
-    probability; random; sample; population; survey; score; rank; grade; review; comment;
-    feedback; author; character; scene; plot; chapter; poem; novel; article; essay;
-    paragraph; sentence; phrase; title; topic; subject; theme; style; tone; specific;
-    detailed; accurate; effective; efficient; creative; professional; personal; financial;
-    technical; traditional; potential; additional; available; necessary; useful; helpful;
-    successful; responsible; significant; essential; basic; main; major; minor; various;
-    several; certain; particular; individual; entire; whole; complete; final; original;
-    current; recent; future; past; present; daily; weekly; monthly; annual; ensure; achieve;
-    maintain; identify; recognise; suggest; recommend; discuss; mention; argue; claim;
-    express; communicate; encourage; motivate; inspire; influence; affect; address; handle;
-    deal; avoid; prevent; limit; focus; target; reach; apply; ability; action; activity;
-    age; attention; attempt; balance; base; beginning; behaviour; budget; campaign;
-    candidate; capital; category; centre; century; chance; circumstance; citizen; condition;
-    connection; content; context; contract; conversation; copy; corner; couple; crowd;
-    damage; danger; debate; decision; demand; department; detail; device; discussion;
-    document; dozen; economy; edge; effort; element; employee; employer; engine; entry;
-    equipment; event; exam; exchange; executive; exhibition; existence; expert; expression;
-    factor; failure; faith; fan; farm; fashion; fault; favourite; field; figure; finger;
-    flight; foreign; frame
-    """
-)
+_COMMON_TEXT = """
+the of and to a in is it you that he was for on are with as I his they be at one have this from
+or had by hot but some what there we can out other were all your when up use word how said an
+each she which do their time if will way about many then them would write like so these her long
+make thing see him two has look more day could go come did my sound no most number who over know
+water than call first people may down side been now find any new work part take get place made
+live where after back little only round man year came show every good me give our under name
+very through just form much great think say help low line before turn cause same mean differ
+move right boy old too does tell sentence set three want air well also play small end put home
+read hand port large spell add even land here must big high such follow act why ask men change
+went light kind off need house picture try us again animal point mother world near build self
+earth father head stand own page should country found answer school grow study still learn plant
+cover food sun four thought let keep eye never last door between city tree cross since hard
+start might story saw far sea draw left late run while press close night real life few stop open
+seem together next white children begin got walk example ease paper often always music those
+both mark book letter until mile river car feet care second group carry took rain eat room
+friend began idea fish mountain north once base hear horse cut sure watch color face wood main
+enough plain girl usual young ready above ever red list though feel talk bird soon body dog
+family direct pose leave song measure state product black short numeral class wind question
+happen complete ship area half rock order fire south problem piece told knew pass farm top whole
+king size heard best hour better true during hundred am remember step early hold west ground
+interest reach fast five sing listen six table travel less morning ten simple several vowel
+toward war lay against pattern slow center love person money serve appear road map science rule
+govern pull cold notice voice fall power town fine certain fly unit lead cry dark machine note
+wait plan figure star box noun field rest correct able pound done beauty drive stood contain
+front teach week final gave green oh quick develop sleep warm free minute strong special mind
+behind clear tail produce fact street inch lot nothing course stay wheel full force blue object
+decide surface deep moon island foot yet busy test record boat common gold possible plane age
+dry wonder laugh thousand ago ran check game shape yes miss brought heat snow bed bring sit
+perhaps fill east weight language among accept account across active actual address adult advice
+affect afford afraid afternoon agree ahead aim alarm album alone along already although amount
+ancient anger angry annual another anxious anybody anyone anything anyway apart apply argue arm
+army around arrange arrive art article asleep attach attack attempt attend attention attract
+aunt author available average avoid awake aware away baby bad bag bake balance ball band bank
+bar bark barn basic basket bath battery battle beach bean bear beat beautiful because become
+bedroom beef beer bell belong below belt bend benefit beside beyond bicycle bill bite bitter
+blade blame blanket blind block blood blow board bone border boring born borrow boss bottle
+bottom bowl brain branch brave bread break breakfast breath breathe brick bridge brief bright
+broad broken brother brown brush budget bug burn bus business butter button buy cake calm camera
+camp cancel candle cap capital captain card career careful carpet case cash cat catch ceiling
+cell cent central century chain chair chance chapter charge cheap cheese chemical chest chicken
+chief child choice choose church circle citizen clean clever climb clock cloth clothes cloud
+club coach coal coast coat coffee coin collect college comfort comment commit company compare
+concern confirm connect consider control cook cool copy corner cost cotton cough count couple
+courage cousin cow cream create credit crime crop crowd cup cure curious current curtain curve
+custom customer cycle daily damage dance danger date daughter dead deal dear death debt decade
+decision deer defend degree delay deliver demand depend depth describe desert design desk detail
+device diary dictionary die diet different difficult dig dinner dirt disappear discover discuss
+disease dish distance divide doctor dollar double doubt dozen dream dress drink drop dull dust
+duty eager ear earn easily easy edge education effect effort egg eight either elect electric
+elephant eleven else empty encourage enemy energy engine engineer enjoy enter entire equal error
+escape especially essay evening event everybody everyone everything evidence exact exam
+excellent except exchange excited excuse exercise exist exit expect expensive experience
+experiment expert explain express extra extreme factory fail fair faith false familiar famous
+fan fancy farmer fashion fat fault favour fear feather feature fee feed fellow female fence
+fever fifteen fifth fifty fight film finger finish firm fit fix flag flame flat flavour flight
+float flood floor flour flow flower focus fog fold foreign forest forget forgive fork formal
+former forty forward fox frame fresh fridge frog frozen fruit fuel fun funny furniture further
+future gain gallery gap garage garden garlic gas gate gather general gentle gift giraffe glad
+glass global glove glue goal goat goose grade grain grandfather grandmother grape grass grateful
+grave grey grocery guard guess guest guide guilty guitar gun habit hair hall hammer handle hang
+happy harbour harm harvest hat hate health heart heavy height hello hers herself hidden hide
+hill himself hire history hit hobby hole holiday honest honey hope hospital host hotel however
+huge human humour hungry hunt hurry hurt husband ice ill image imagine important impossible
+improve include income increase indeed indoor industry insect inside instead insurance invite
+iron item itself jacket jam jar jaw jazz jeans job join joke journey joy judge juice jump jury
+justice kettle key kick kid kill kilometre kiss kitchen knee knife knock knot knowledge labour
+lack ladder lady lake lamp later law lawyer layer lazy leaf lean least leather lecture leg legal
+lemon lend lesson level library lie lift limit lip liquid litre loaf loan local lock logic
+lonely lose loss loud lovely luck lunch magazine mail major male manage manager manner marble
+market marry master match material matter meal meat medical medicine medium meet meeting member
+memory mention menu message metal method metre middle mild milk mill million minor minus mirror
+mistake mix mobile model modern moment monkey month mood moreover mostly mouse mouth mud muscle
+museum mushroom myself nail narrow nation native natural nature nearly neat neck needle
+neighbour neither nervous nest net network news newspaper nice nine nobody noise none noon
+normal nose novel nowhere nurse nut oak observe obvious ocean odd offer office officer oil onion
+online onto opinion opposite orange orchard ordinary organ original ought ourselves outdoor
+outside oven owe owner oxygen pack paint pair pale pan panel parent park partner party past path
+patient pay peace pear pen pencil pepper perfect perform period permit phone photo piano pick
+pig pillow pilot pin pink pipe pity pizza planet plastic plate pleasant please plenty plus
+pocket poem poet police polite pond pool poor popular position post pot potato pour powder
+practice praise prefer prepare present president pretty prevent price pride print prison private
+prize probably process profit program project promise proper protect proud prove public pump
+punish pupil purple purpose push puzzle quality quarter queen quiet quit quite rabbit race radio
+rail raise random range rare rate rather raw reason recent recipe recover reduce refuse regard
+region regret regular reject relate relax release remain remind remove rent repair repeat
+replace reply report request rescue research respect respond result return review reward rice
+rich ride ring ripe rise risk roast rob role roll roof root rope rose rough route row royal rub
+rubber rubbish rude ruin rush sad safe sail salad salary sale salt sand sauce save scale scene
+schedule scissors score screen script search season seat secret secure seed select sell send
+senior sense separate serious seven shade shadow shake shallow share sharp sheep sheet shelf
+shell shine shirt shock shoe shop shore shoulder shout shower shut shy sick sight sign signal
+silence silk silly silver similar sink sister sixty skill skin skirt sky slice slide slight slip
+smart smell smile smoke smooth snake soap social sock soft soil soldier solid solve somebody
+someone something sometimes somewhere son sorry sort soul soup source space spare speak speech
+speed spend spice spider spirit split spoon sport spot spread spring square stage stairs stamp
+standard station steady steal steam steel stick stiff stomach stone store storm straight strange
+stream strength stress stretch strict string stripe structure student stupid style subject
+succeed success sudden sugar suggest suit summer supper supply support suppose surprise sweet
+swim switch system talent tall tank tap target task taste tax tea teacher team tear telephone
+temper tennis tent term terrible thank theatre theirs themselves theory therefore thick thief
+thin third thirsty thirty throat throw thumb thunder ticket tidy tie tight tiny tip tired title
+today toe tomato tomorrow tongue tonight tool tooth total touch tour tower toy track trade
+traffic train transport trap treat triangle trick trip trouble trousers truck trust truth tube
+tune tunnel twelve twenty twice twin type ugly umbrella uncle understand uniform union unless
+upon upper upset useful vacation valley value van various vast vegetable version victory video
+view village visit volume vote wage wake wall wallet warn wash waste wave weak wealth wear
+weather wedding weigh welcome wet whatever whenever whether whisper wide wife wild win window
+wine wing winner winter wire wise wish within without woman women wool worker worry worse worst
+worth wound wrap wrist writer wrong yard yellow yesterday yourself zero zone isn't don't doesn't
+can't won't it's that's I'm you're they're we've didn't wasn't couldn't shouldn't let's there's
+what's being having doing going making taking using getting coming looking working reading
+writing running thinking asking giving finding keeping telling trying calling feeling leaving
+playing moving learning building changing helping showing turning starting holding bringing
+buying paying growing opening walking winning adding testing checking sending setting goes makes
+takes uses gets comes looks works runs thinks gives finds keeps tells tries calls feels leaves
+plays moves needs wants means seems shows helps starts holds turns lives asked used called
+looked wanted worked needed tried helped started turned showed lived moved played opened closed
+learned changed added carried followed stopped created reduced improved tested checked written
+taken given seen known grown chosen driven eaten fallen forgotten spoken thrown worn built
+bought sold sent spent lost kept held met paid felt meant admin agent algorithm api app archive
+array async backup batch binary bit boolean browser buffer byte cache client code column command
+compile compiler computer config console container cookie cpu cursor data database debug default
+deploy digital directory disk docker domain download driver email encode endpoint exception
+execute export file filter firewall folder format function gpu graph hardware hash header html
+http icon import index input install integer interface internet iterate java javascript json
+kernel keyboard label laptop latency linux login loop matrix merge metric module monitor node
+null numeric offline output package parameter parse password patch payload pixel platform plugin
+pointer pointers protocol proxy python query queue ram recursion register render repository
+reset response router runtime sample schema sdk server session software spreadsheet sql stack
+sync syntax tag tensor terminal thread token tokenizer training update upload url user username
+validate variable vector virtual webpage website widget wifi workflow nineteen eighteen thirteen
+fourteen sixteen seventeen eighty ninety seventy billion percent Monday Tuesday Wednesday
+Thursday Friday Saturday Sunday January February March April May June July August September
+October November December English French German Spanish Chinese London Paris Europe Africa
+America Asia India Japan Anna Ben Clara David Emma Frank Grace Henry Julia Laura Maria Peter
+Sarah Thomas
+"""
+
+COMMON_WORDS: tuple[str, ...] = tuple(_COMMON_TEXT.split())
+"""Frequent English words of every kind, without repeats, for random text and tokenizers."""

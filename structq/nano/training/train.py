@@ -25,7 +25,7 @@ from torch import Tensor, distributed, nn
 from structq.nano.graph import DecoderConfig
 
 from .corpus import N_LEVELS, World
-from .examples import ROLES, Example, ExampleMaker
+from .examples import ROLES, TRAITS, Example, ExampleMaker
 from .model import Decoder, Trace
 from .tokenizer import train_tokenizer
 
@@ -95,6 +95,7 @@ class Probes(nn.Module):
         super().__init__()
         self.role = nn.Linear(hidden, len(ROLES))
         self.level = nn.Linear(hidden, N_LEVELS)
+        self.traits = nn.Linear(hidden, len(TRAITS))
 
 
 def _flat(batch: list[Example], name: str) -> tuple[Tensor, Tensor, Tensor]:
@@ -160,6 +161,12 @@ def losses(model: Decoder, probes: Probes, batch: list[Example]) -> dict[str, Te
             if len(rows)
             else torch.zeros(())
         )
+    rows, at, bits = _flat(batch, "traits")
+    out["traits"] = torch.zeros(())
+    if len(rows):
+        wanted = (bits[:, None] >> torch.arange(len(TRAITS))) & 1
+        seen = probes.traits(trace.hidden[middle][rows, at])
+        out["traits"] = F.binary_cross_entropy_with_logits(seen, wanted.float())
     return out
 
 
@@ -190,7 +197,8 @@ WEIGHTS = {
     "copy": 0.2,
     "read": 0.1,
     "roles": 0.1,
-    "levels": 0.2,
+    "levels": 0.1,
+    "traits": 0.8,
 }
 
 
