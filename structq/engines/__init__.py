@@ -1,0 +1,1 @@
+"""What answers one DSPy request in this process; knows nothing of signatures and modules."""
