@@ -2,8 +2,8 @@
 
 A folder holds ``model.onnx``, ``tokenizer.json`` and ``model.json``. The keys and values of all
 rows live in preallocated buffers, two a layer, of shape ``(n_slots, n_kv_heads, window + 1,
-head_dim)``. Each row owns one slot and starts at column 0; the graph writes new columns in place. So
-a pass copies no cache, rewinding is setting a length, and a row's bits do not depend on its
+head_dim)``. Each row owns one slot and starts at column 0; the graph writes new columns in place.
+So a pass copies no cache, rewinding is setting a length, and a row's bits do not depend on its
 neighbours, as they would if shorter rows were padded on the left up to the longest one.
 """
 
@@ -191,16 +191,15 @@ class _Chat:
 
     def __init__(self, tokenizer: Tokenizer, names: Mapping[str, str]) -> None:
         roles = ("system", "user", "assistant", "end")
-        ids = {role: tokenizer.token_to_id(names.get(role, f"<|{role}|>")) for role in roles}
-        missing = [role for role, token in ids.items() if token is None]
-        if missing:
+        found = {role: tokenizer.token_to_id(names.get(role, f"<|{role}|>")) for role in roles}
+        self._headers = {role: token for role, token in found.items() if token is not None}
+        if missing := [role for role in roles if role not in self._headers]:
             raise InputError(
                 f"the tokenizer has no special token for {', '.join(missing)}: model.json names "
-                f"them under 'chat' (default <|role|>)",
+                "them under 'chat' (default <|role|>)",
                 field="lm",
             )
-        self.end = int(ids.pop("end"))
-        self._headers: dict[str, int] = ids
+        self.end = self._headers.pop("end")
 
     def header(self, role: str) -> int:
         if role not in self._headers:

@@ -20,6 +20,8 @@ __all__ = [
     "Answer",
     "Constraint",
     "Extend",
+    "Logits",
+    "MeasuredSlot",
     "Row",
     "Step",
     "TextLimits",

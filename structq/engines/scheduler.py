@@ -13,7 +13,7 @@ from __future__ import annotations
 import heapq
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
@@ -21,7 +21,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from structq.engines.rows import Answer, Extend, Row, Step
+from structq.engines.rows import Answer, Extend, Logits, Row, Step
 
 __all__ = ["Runtime", "Scheduler"]
 
@@ -154,9 +154,10 @@ class Scheduler:
         """Admits rows, gives each row that needs a pass of its own that pass, then one step."""
         self._drop_cancelled()
         self._admit()
-        for job in [job for job in self._running if isinstance(job.need, Extend)]:
-            self._extend(job, job.need)
-        self._step([job for job in self._running if isinstance(job.need, Step)])
+        for job in list(self._running):
+            if isinstance(job.need, Extend):
+                self._extend(job, job.need)
+        self._step()
 
     def _drop_cancelled(self) -> None:
         for job in [job for job in self._running if job.future.cancelled()]:
@@ -177,36 +178,38 @@ class Scheduler:
             job.slot = heapq.heappop(self._free)
             self._runtime.rewind(job.slot, 0)
             self._running.append(job)
-            self._advance(job, lambda job=job: next(job.row))
+            self._advance(job, None)
 
     def _extend(self, job: _Job, need: Extend) -> None:
-        def work() -> Extend | Step:
+        try:
             if need.drop:
                 self._runtime.rewind(job.slot, self._runtime.length(job.slot) - need.drop)
-            return job.row.send(self._runtime.extend(job.slot, need.tokens, need.n_logits))
+            logits = self._runtime.extend(job.slot, need.tokens, need.n_logits)
+        except Exception as error:
+            self._fail(job, error)
+        else:
+            self._advance(job, logits)
 
-        self._advance(job, work)
-
-    def _step(self, jobs: list[_Job]) -> None:
-        if not jobs:
+    def _step(self) -> None:
+        """One pass for all rows that need a single token, in the order of their slots."""
+        tokens = {job: job.need.token for job in self._running if isinstance(job.need, Step)}
+        if not tokens:
             return
-        jobs = sorted(jobs, key=lambda job: job.slot)
-        tokens = [job.need.token for job in jobs if isinstance(job.need, Step)]
+        jobs = sorted(tokens, key=lambda job: job.slot)
         try:
-            logits = self._runtime.step([job.slot for job in jobs], tokens)
+            logits = self._runtime.step([job.slot for job in jobs], [tokens[job] for job in jobs])
         except Exception as error:
             for job in jobs:
                 self._fail(job, error)
             return
         self.batch_sizes.append(len(jobs))
         for place, job in enumerate(jobs):
-            own = logits[place : place + 1]
-            self._advance(job, lambda job=job, own=own: job.row.send(own))
+            self._advance(job, logits[place : place + 1])
 
-    def _advance(self, job: _Job, work: Callable[[], Extend | Step]) -> None:
-        """Runs a row up to its next need, its answer, or its error."""
+    def _advance(self, job: _Job, logits: Logits | None) -> None:
+        """Runs a row up to its next need, its answer, or its error; ``None`` starts it."""
         try:
-            job.need = work()
+            job.need = next(job.row) if logits is None else job.row.send(logits)
         except StopIteration as end:
             self._release(job)
             if job.future.set_running_or_notify_cancel():
