@@ -133,11 +133,20 @@ def generate_row(
     limits: TextLimits,
     sampling: Sampling,
     decode: Callable[[Sequence[int]], str],
+    listen: Callable[[Sequence[int]], None] | None = None,
 ) -> Row:
     """A row that answers token by token, with forced tokens appended unsampled.
 
     Forced tokens ride on the next pass that is needed anyway: at the start they join the prompt's
     pass, at the end they cost none.
+
+    Args:
+        prompt: Tokens of the prompt; at least one.
+        constraint: What the row may say.
+        limits: Where the text ends at the latest.
+        sampling: How a token is chosen.
+        decode: Tokens to text.
+        listen: Called with the tokens of the answer whenever there are new ones.
     """
     sampler, output, pending = Sampler(sampling), list[int](), list(prompt)
     n_passes = n_forced = 0
@@ -150,6 +159,8 @@ def generate_row(
         n_forced += len(forced)
         output += forced
         pending += forced
+        if listen is not None and output:
+            listen(output)
         if constraint.is_complete:
             break
         if len(output) >= limits.max_tokens:
