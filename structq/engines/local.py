@@ -20,9 +20,9 @@ from structq.engines.measured import TokenPlan, measure_row
 from structq.engines.rows import (
     Answer,
     Constraint,
+    FreeText,
     Row,
     TextLimits,
-    Unconstrained,
     generate_row,
 )
 from structq.engines.sampling import Sampling
@@ -72,6 +72,7 @@ class LocalLM:
 
     def __init__(self, runtime: LocalRuntime) -> None:
         self.name = runtime.name
+        self.window = runtime.window
         self._runtime = runtime
         self.scheduler = Scheduler(runtime)
         self._grammars: Grammars | None = None
@@ -92,8 +93,16 @@ class LocalLM:
         return self.scheduler.submit(self._row(call))
 
     def submit_all(self, calls: Sequence[Call]) -> list[Future[Answer]]:
-        """Queues calls together; futures in order. Raises as `submit` does, before any is queued."""
+        """Queues calls together, or none if one of them raises as in `submit`; futures in order."""
         return self.scheduler.submit_all([self._row(call) for call in calls])
+
+    def encode(self, messages: Sequence[tuple[str, str]]) -> list[int]:
+        """Tokens of a prompt; see `Runtime.encode`."""
+        return self._runtime.encode(messages)
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Text of tokens; see `Runtime.decode`."""
+        return self._runtime.decode(tokens)
 
     @property
     def grammars(self) -> Grammars:
@@ -134,14 +143,17 @@ class LocalLM:
     def _constraint(self, call: Call) -> Constraint:
         if call.constraint is not None:
             return call.constraint
-        return Unconstrained() if call.schema is None else self.grammars.matcher(call.schema)
+        if call.schema is not None:
+            return self.grammars.matcher(call.schema)
+        specials = self.grammars.vocabulary.special_token_ids
+        return FreeText([token for token in specials if token != self._runtime.eos_token_id])
 
     def _measured(self, call: Call, prompt: list[int]) -> Row:
         plan = None if call.schema is None else self._plan(call.schema)
         if plan is None:
             raise SchemaError(
                 "only labels can be measured: found a schema with free parts "
-                "(enum, const and boolean in closed objects and arrays of fixed length are allowed)",
+                "(enum, const and boolean in closed objects and fixed-length arrays are allowed)",
                 keyword="measure",
             )
         self._room(prompt, n_needed=plan.n_columns)

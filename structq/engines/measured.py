@@ -1,15 +1,15 @@
 """A row whose answer is fixed text around label slots: each slot is measured, nothing is sampled.
 
 All fixed text is forced. At a slot the unmasked logits give the exact distribution over the labels,
-so K slots cost K passes: the prompt's pass is the first, and each later one carries the label before
-it, the text between, and a *draft*. The draft is the beginning that labels of several tokens share
-(the ``1`` of ``1`` and ``10``): its logits come with the same pass, and it is dropped again. Labels
-that branch more than once (1..100) need one more pass for each further branch.
+so K slots cost K passes: the prompt's pass is the first, and each later one carries the label
+before it, the text between, and a *draft*. The draft is the beginning that labels of several tokens
+share (the ``1`` of ``1`` and ``10``): its logits come with the same pass, and it is dropped again.
+Labels that branch more than once (1..100) need one more pass for each further branch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,8 +79,8 @@ def measure_row(
 ) -> Row:
     """A row that measures the label distribution at each slot.
 
-    At temperature 0 the label of highest probability is taken, the first of them on a tie; otherwise
-    one is drawn. Each slot sees the labels taken before it.
+    At temperature 0 the label of highest probability is taken, the first of them on a tie;
+    otherwise one is drawn. Each slot sees the labels taken before it.
     """
     sampler, counter = Sampler(sampling), _Passes()
     pending, output = tuple(prompt), list[int]()

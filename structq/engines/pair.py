@@ -1,8 +1,8 @@
 """The engine pair by which DSPy calls a local LM; knows nothing of signatures and modules.
 
-``dspy.LM("structq/...", engine=LocalEngine(lm), async_engine=AsyncLocalEngine(lm))`` sends canonical
-requests here. Both engines hand their calls to the one scheduler of the LM, so threads and
-coroutines share its batches.
+``dspy.LM("structq/...", engine=LocalEngine(lm), async_engine=AsyncLocalEngine(lm))`` sends its
+canonical requests here. Both engines hand their calls to the one scheduler of the LM, so threads
+and coroutines share its batches.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ def _system(request: Request) -> str:
     text = Message.developer(request.system or "").text
     if text is None:
         raise lm15.UnsupportedFeatureError("the system message is not all text", feature="system")
-    return text
+    return str(text)
 
 
 def _schema(config: Config) -> Mapping[str, Any] | None:
@@ -183,12 +183,11 @@ def _schema(config: Config) -> Mapping[str, Any] | None:
     if wanted is None:
         return None
     if wanted.get("type") == "json_schema" and isinstance(wanted.get("schema"), Mapping):
-        schema: Mapping[str, Any] = wanted["schema"]  # type: ignore[assignment]
+        schema: Mapping[str, Any] = wanted["schema"]
         return schema
-    if wanted.get("type") == "json_object":
-        return {"type": "object"}
     raise lm15.UnsupportedFeatureError(
-        f"unknown response_format: {wanted.get('type')!r} (json_schema and json_object are allowed)",
+        f"a response_format without a schema cannot be guaranteed: {wanted.get('type')!r} "
+        "('json_schema' is allowed; DSPy sends it for outputs other than free-form dicts)",
         feature="config.response_format",
     )
 

@@ -20,12 +20,12 @@ __all__ = [
     "Answer",
     "Constraint",
     "Extend",
+    "FreeText",
     "Logits",
     "MeasuredSlot",
     "Row",
     "Step",
     "TextLimits",
-    "Unconstrained",
     "generate_row",
 ]
 
@@ -98,13 +98,21 @@ class Constraint(Protocol):
         """Whether nothing but the end of the text can follow."""
 
 
-class Unconstrained:
-    """The constraint of free text: none."""
+class FreeText:
+    """The constraint of free text: any token but those of the chat template.
+
+    Args:
+        banned: Ids of special tokens, without the one that ends the text.
+    """
 
     is_complete = False
 
+    def __init__(self, banned: Sequence[int]) -> None:
+        self._banned = list(banned)
+
     def apply(self, logits: Logits) -> None:
-        """Allows every token."""
+        """Bans the special tokens."""
+        logits[self._banned] = -np.inf
 
     def consume(self, token: int) -> None:
         """Forgets the token."""

@@ -100,12 +100,12 @@ def test_a_full_slot_survives_steps_of_its_neighbours(runtime):
 
 
 def test_more_than_the_window_is_refused_and_changes_nothing(runtime):
-    runtime.extend(0, ids(500), 1)
-    with pytest.raises(ValueError, match="513 tokens"):
-        runtime.extend(0, ids(13), 1)
-    assert runtime.length(0) == 500
-    runtime.extend(0, ids(12), 1)
-    with pytest.raises(ValueError, match="at most 512"):
+    runtime.extend(0, ids(1000), 1)
+    with pytest.raises(ValueError, match="1025 tokens"):
+        runtime.extend(0, ids(25), 1)
+    assert runtime.length(0) == 1000
+    runtime.extend(0, ids(24), 1)
+    with pytest.raises(ValueError, match="at most 1024"):
         runtime.step([0], [5])
 
 
