@@ -35,7 +35,7 @@ def tiny_config(n_vocab: int) -> DecoderConfig:
         head_dim=16,
         ffn=96,
         n_vocab=n_vocab,
-        window=512,
+        window=1024,
     )
 
 
