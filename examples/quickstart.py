@@ -1,6 +1,7 @@
 """Evolve one response and score both, in ten lines."""
 
 import dspy
+
 import structq
 
 dspy.configure(lm=structq.lm("nano"))

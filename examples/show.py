@@ -38,11 +38,14 @@ def main() -> None:
     parser.add_argument("path")
     parser.add_argument("--rows", type=int, default=5)
     arguments = parser.parse_args()
-    console = Console()
+    console = Console(emoji=False, highlight=False)
     rows = list(read_jsonl(arguments.path, FINISHED))
     for row in spread(rows, arguments.rows):
         error = row.values["metadata"]["error"]
-        console.print(f"line {row.line}: {error['message']}" if error else table_of(row.values))
+        if error:
+            console.print(f"line {row.line}: {escape(error['message'])}")
+        else:
+            console.print(table_of(row.values))
     console.print(f"{len(rows)} rows in {arguments.path}")
 
 

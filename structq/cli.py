@@ -2,7 +2,7 @@
 
 Exit codes: 0 every row is good; 1 some rows failed and are in the output with their error (or,
 with ``--on-error stop``, ended the run); 2 wrong usage, unreadable input, unwritable output or no
-such LM; 130 interrupted.
+such LM; 130 interrupted; 141 the reader of standard output has gone.
 
 Only `typer` is imported here: ``--help`` must not wait for DSPy.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, fields
 from enum import Enum
@@ -36,6 +36,7 @@ __all__ = ["app", "main"]
 EXIT_ROWS_FAILED = 1
 EXIT_UNUSABLE = 2
 EXIT_INTERRUPTED = 130
+EXIT_PIPE_CLOSED = 141
 
 app = typer.Typer(
     help="Evolve and score instruction/response rows; every answer obeys its schema.",
@@ -62,7 +63,7 @@ Lm = Annotated[
     ),
 ]
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the first N rows.")]
-Seed = Annotated[int, typer.Option(help="Fixes every choice of a mutation.")]
+Seed = Annotated[int, typer.Option(help="Fixes every draw: mutations, and tokens if not greedy.")]
 NumEvolutions = Annotated[int, typer.Option(min=1, help="Evolutions of a row, one after another.")]
 SystemPrompt = Annotated[str | None, typer.Option(help="System message of every LM call.")]
 Scale = Annotated[
@@ -88,9 +89,9 @@ Temperature = Annotated[float | None, typer.Option(min=0.0, help="0 is greedy.")
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        import structq
 
-        typer.echo(f"structq {version('structq')}")
+        typer.echo(f"structq {structq.__version__}")
         raise typer.Exit
 
 
@@ -104,7 +105,7 @@ def _structq(
 
 
 # The commands declare their options; `_finish` takes them from the context, so that each is named
-# once. What is no setting of the run is a setting of the module, under the same name.
+# once. Settings of a module have the names that they have there.
 
 
 @app.command()
@@ -182,25 +183,29 @@ class _Settings:
     max_tokens: int | None
     temperature: float | None
 
+    seed: int
+
     def open_lm(self) -> dspy.LM:
-        """The LM, with the options that were given and the LM's own defaults else."""
+        """The LM, with the options that were given and its own defaults else."""
         import structq
 
         options = {"max_tokens": self.max_tokens, "temperature": self.temperature}
-        return structq.lm(self.lm, **{k: v for k, v in options.items() if v is not None})
+        given = {name: value for name, value in options.items() if value is not None}
+        if self.temperature:  # greedy answers need no seed, and some servers refuse one
+            given["seed"] = self.seed
+        return structq.lm(self.lm, **given)
 
 
 def _finish(ctx: typer.Context, module: str, contract: Contract) -> None:
     """Runs one command and leaves with its exit code."""
-    names = {setting.name for setting in fields(_Settings)}
-    settings = _Settings(**{name: ctx.params[name] for name in names})
-    rest = {name: value for name, value in ctx.params.items() if name not in names}
+    settings = _Settings(**_some(ctx.params, [setting.name for setting in fields(_Settings)]))
     try:
-        code = _run(settings, module, rest, contract)
+        code = _run(settings, module, dict(ctx.params), contract)
     except (StructqError, OSError) as error:
         code = _closed_pipe() if isinstance(error, BrokenPipeError) else _complain(error)
     except KeyboardInterrupt:
-        typer.echo("structq: interrupted", err=True)
+        message = f"structq: interrupted (finished rows, if any, are in {settings.out!r})"
+        typer.echo(message, err=True)
         code = EXIT_INTERRUPTED
     raise typer.Exit(code)
 
@@ -220,31 +225,51 @@ def _run(settings: _Settings, module: str, options: dict[str, Any], contract: Co
         RunView(title=module, total=total) as view,
         closing(finish_rows(rows, task, path=settings.source)) as finished,
     ):
-        try:
-            for row in finished:
-                tally.add(row)
-                view.show(row, tally)
-                if row.error is not None and settings.on_error == OnError.stop:
-                    break
-                writer.write(row.values)
-        finally:
-            view.summarise(tally)
+        for row in finished:
+            tally.add(row)
+            view.show(row, tally)
+            if row.error is not None and settings.on_error == OnError.stop:
+                break
+            writer.write(row.values)
+    view.summarise(tally)
     return EXIT_ROWS_FAILED if tally.n_failed else 0
 
 
 def _make_task(settings: _Settings, module: str, options: dict[str, Any]) -> RowModule:
     """The module of a command, with its LM warm."""
-    import structq
-
     if options.get("include_original_response") and not options["store_evolutions"]:
         message = "--include-original-response needs --store-evolutions"
         raise InputError(message, field="include_original_response")
     if "scale" in options:
         options["scale"] = _parse_scale(options["scale"])
-    make: type[RowModule] = getattr(structq, module)
-    task = make(**options, lm=settings.open_lm(), n_in_flight=settings.window)
+    import structq
+
+    shared = {"lm": settings.open_lm(), "n_in_flight": settings.window}
+    task: RowModule
+    if module == "EvolQuality":
+        task = structq.EvolQuality(**_some(options, _EVOLVING), **shared)
+    elif module == "QualityScorer":
+        task = structq.QualityScorer(**_some(options, _SCORING), **shared)
+    else:
+        evolve = structq.EvolQuality(**_some(options, _EVOLVING))
+        scorer = structq.QualityScorer(**_some(options, _SCORING))
+        task = structq.EvolveAndScore(evolve, scorer, **shared)
     task.load()
     return task
+
+
+_EVOLVING = (
+    "num_evolutions",
+    "store_evolutions",
+    "include_original_response",
+    "seed",
+    "system_prompt",
+)
+_SCORING = ("scale", "permutations", "system_prompt")
+
+
+def _some(options: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: options[name] for name in names if name in options}
 
 
 def _opened(rows: Iterator[Row], *, limit: int | None) -> Iterator[Row]:
@@ -278,7 +303,7 @@ def _complain(error: Exception) -> int:
 def _closed_pipe() -> int:
     """The reader of standard output has gone: nothing to say, and nothing left to flush."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return EXIT_ROWS_FAILED
+    return EXIT_PIPE_CLOSED
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ class RunView:
     """
 
     def __init__(self, *, title: str, total: int | None) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -55,7 +55,7 @@ class RunView:
     def show(self, row: Finished, tally: Tally) -> None:
         """One more row is finished; a failed one is named."""
         if row.error is not None:
-            self._console.print(str(row.error), markup=False)
+            self._console.print(_one_line(str(row.error)), markup=False)
         failed = f"{tally.n_failed} failed" if tally.n_failed else ""
         self._progress.update(self._task, completed=tally.n_rows, failed=failed)
 
@@ -67,6 +67,11 @@ class RunView:
         for name, value in summary_lines(tally):
             table.add_row(name, value)
         self._console.print(table)
+
+
+def _one_line(text: str) -> str:
+    """The text without line ends and terminal codes, which a row or a server may hold."""
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def summary_lines(tally: Tally) -> Iterator[tuple[str, str]]:
