@@ -16,6 +16,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "BudgetExceededError",
     "InputError",
@@ -39,7 +41,26 @@ def shorten(value: object, limit: int = 60) -> str:
 
 
 class StructqError(Exception):
-    """Base of every error that structq raises on purpose."""
+    """Base of every error that structq raises on purpose; it can be pickled with its facts.
+
+    Attributes:
+        calls: What the LM was asked and answered before the failure, as in ``metadata`` of a row.
+    """
+
+    calls: tuple[dict[str, Any], ...] = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(
+    kind: type[StructqError], args: tuple[Any, ...], facts: dict[str, Any]
+) -> StructqError:
+    # Not through __init__, whose facts are keyword-only and already in place.
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(facts)
+    return error
 
 
 class InputError(StructqError, ValueError):
@@ -73,7 +94,7 @@ class RowError(InputError):
 
 
 class TemplateError(InputError):
-    """A template lacks a field, names an unknown one, does not parse, or asks for what the sandbox forbids."""
+    """A template lacks a field, names an unknown one, does not parse, or does what is forbidden."""
 
 
 class SchemaError(InputError):

@@ -1,0 +1,10 @@
+"""Between a signature and an LM: one canonical request out, one checked answer in.
+
+Knows signatures, schemas and prompts; knows nothing of which LM answers.
+"""
+
+from .answers import Answer, Measurement
+from .failures import AnswerError, ContextError, LMCallError
+from .struct_adapter import StructAdapter
+
+__all__ = ["Answer", "AnswerError", "ContextError", "LMCallError", "Measurement", "StructAdapter"]

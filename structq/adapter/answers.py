@@ -1,0 +1,109 @@
+"""What came back from one LM call, whether or not it can be used."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dspy.lm15 import Response
+
+from structq.errors import shorten
+from structq.schemas import AnswerFormatError
+
+__all__ = ["Answer", "Measurement", "read_answer", "read_lines"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """The LM's own distribution over the labels of each score, in the order of the scores."""
+
+    labels: tuple[int, ...]
+    """Labels of a distribution, ascending: shape ``(n_labels,)``."""
+    distributions: tuple[tuple[float, ...], ...]
+    """Probabilities of shape ``(n_scores, n_labels)``; each row sums to 1."""
+    label_mass: tuple[float, ...]
+    """Probability that fell on labels at all, before normalising: shape ``(n_scores,)``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """One answer as it came."""
+
+    raw: str
+    """The text."""
+    model: str
+    """The model string of the LM."""
+    finish_reason: str
+    """Why the LM stopped."""
+    input_tokens: int | None = None
+    """Tokens of the prompt, where the LM counts."""
+    output_tokens: int | None = None
+    """Tokens of the answer, where the LM counts."""
+    n_passes: int | None = None
+    """Forward passes that the answer took, where the LM counts."""
+    measurement: Measurement | None = None
+    """Label distributions, where the LM measures them."""
+
+
+def read_answer(
+    response: Response, *, model: str, n_scores: int, labels: tuple[int, ...]
+) -> Answer:
+    """The facts of a response.
+
+    Args:
+        response: What the LM returned.
+        model: The model string that was asked.
+        n_scores: Scores that a measurement must cover; 0 where none was asked for.
+        labels: Labels that it must be over.
+
+    Raises:
+        AnswerFormatError: A measurement of another shape.
+    """
+    data = response.provider_data
+    facts = data.get("structq") if isinstance(data, Mapping) else None
+    facts = facts if isinstance(facts, Mapping) else {}
+    measurement = None
+    if n_scores and "distributions" in facts:
+        measurement = _read_measurement(facts, n_scores, labels)
+    return Answer(
+        raw=response.text or "",
+        model=model,
+        finish_reason=response.finish_reason,
+        input_tokens=response.usage.input_tokens,
+        output_tokens=response.usage.output_tokens,
+        n_passes=facts.get("n_passes"),
+        measurement=measurement,
+    )
+
+
+def _read_measurement(
+    facts: Mapping[str, Any], n_scores: int, labels: tuple[int, ...]
+) -> Measurement:
+    rows = tuple(tuple(float(p) for p in row) for row in facts["distributions"])
+    fits = tuple(facts.get("labels", ())) == labels and len(rows) == n_scores
+    if not fits or any(len(row) != len(labels) or abs(sum(row) - 1) > 1e-6 for row in rows):
+        raise AnswerFormatError(
+            f"the measurement does not cover {n_scores} scores over {shorten(labels)}"
+        )
+    mass = tuple(float(m) for m in facts.get("label_mass", ()))
+    return Measurement(labels=labels, distributions=rows, label_mass=mass)
+
+
+_LINE = re.compile(
+    r"^[ \t]*\[(\d{1,6})\][ \t]*Score:[ \t]*(-?\d{1,9})[ \t]*$", re.MULTILINE | re.IGNORECASE
+)
+
+
+def read_lines(text: str, n_scores: int, labels: Sequence[int]) -> list[int | None]:
+    """The scores of a text such as ``[2] Score: 4``, by index and never by position.
+
+    A response without a line, with a score off the scale, or with two lines that differ has no
+    score.
+    """
+    found: dict[int, set[int]] = {}
+    for index, score in _LINE.findall(text):
+        found.setdefault(int(index), set()).add(int(score))
+    values = [found.get(i + 1, set()) for i in range(n_scores)]
+    return [next(iter(v)) if len(v) == 1 and v <= set(labels) else None for v in values]

@@ -1,0 +1,85 @@
+"""Failures of a call: structq's errors that are also the DSPy errors which optimizers look for.
+
+GEPA turns an ``AdapterParseError`` into feedback on the format, ReAct shortens a history on a
+``ContextWindowExceededError``: each class here is both.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from dspy.utils.exceptions import AdapterParseError, ContextWindowExceededError
+from dspy.utils.exceptions import LMError as DSPyLMError
+
+from structq.errors import LMError, OutputError, PromptTooLongError, shorten
+
+if TYPE_CHECKING:
+    from dspy import Signature
+
+__all__ = ["AnswerError", "ContextError", "LMCallError", "lm_failure"]
+
+
+class AnswerError(OutputError, AdapterParseError):  # type: ignore[misc]
+    """An answer that was cut off, or is not exactly what the schema asks for."""
+
+    def __init__(
+        self, reason: str, *, raw: str, finish_reason: str | None, signature: type[Signature]
+    ) -> None:
+        message = f"{reason}; the answer was {shorten(raw, 200)}"
+        OutputError.__init__(self, message, raw=raw, finish_reason=finish_reason)
+        self.reason = reason
+        self.message = message
+        self.adapter_name = "StructAdapter"
+        self.signature = signature
+        self.lm_response = raw
+        self.parsed_result = None
+        self.code = AdapterParseError.default_code
+
+
+class LMCallError(LMError, DSPyLMError):  # type: ignore[misc]
+    """The LM could not answer; carries the facts of the DSPy error that caused it."""
+
+    def __init__(self, cause: DSPyLMError) -> None:
+        LMError.__init__(self, f"{type(cause).__name__}: {cause}")
+        self.__dict__.update(vars(cause))
+
+
+class ContextError(PromptTooLongError, ContextWindowExceededError):  # type: ignore[misc]
+    """The prompt does not fit the LM's window."""
+
+    def __init__(self, cause: ContextWindowExceededError, *, n_tokens: int, limit: int) -> None:
+        PromptTooLongError.__init__(self, n_tokens=n_tokens, limit=limit)
+        self.__dict__.update(vars(cause))
+
+
+def lm_failure(error: DSPyLMError) -> LMError:
+    """The structq error for a DSPy one: raise it ``from`` that."""
+    if isinstance(error, ContextWindowExceededError) and (sizes := _sizes(error)):
+        return ContextError(error, n_tokens=sizes[0], limit=sizes[1])
+    return LMCallError(error)
+
+
+# The engines of structq, then the words of OpenAI and vLLM, of vLLM's later versions, of llama.cpp.
+_SIZES = tuple(
+    re.compile(pattern, re.DOTALL)
+    for pattern in (
+        r"(?P<n>\d+) tokens \(at most (?P<limit>\d+) fit\)",
+        r"maximum context length is (?P<limit>\d+) tokens.*?(?P<n>\d+) tokens",
+        r"prompt \(length (?P<n>\d+)\).*?maximum model length of (?P<limit>\d+)",
+        r"\((?P<n>\d+) tokens\) exceeds the available context size \((?P<limit>\d+)",
+    )
+)
+
+
+def _sizes(error: BaseException | None) -> tuple[int, int] | None:
+    """Tokens of the prompt and tokens that fit, from the error or what caused it."""
+    while error is not None:
+        n_tokens, limit = getattr(error, "n_tokens", None), getattr(error, "limit", None)
+        if isinstance(n_tokens, int) and isinstance(limit, int):
+            return n_tokens, limit
+        for pattern in _SIZES:
+            if found := pattern.search(str(error)):
+                return int(found["n"]), int(found["limit"])
+        error = error.__cause__
+    return None

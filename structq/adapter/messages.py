@@ -1,0 +1,158 @@
+"""Signature, demos and inputs as the messages of one call."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import dspy
+from pydantic_core import to_jsonable_python
+
+from structq.errors import InputError
+from structq.schemas import compact, outputs_of
+from structq.signatures import ScoreCall, registered, score_call, score_signature
+from structq.templates import render_evolve, render_fields, render_score
+
+__all__ = [
+    "Style",
+    "call_signature",
+    "is_evolve",
+    "render_answer",
+    "render_demos",
+    "render_prompt",
+    "text_form",
+]
+
+Signature = type[dspy.Signature]
+Fields = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Style:
+    """How scores are asked for."""
+
+    template: str | None = None
+    """Jinja2 text in place of the packaged score prompt."""
+    as_text: bool = False
+    """As lines of text, and not as JSON."""
+
+
+_OURS = {("instruction", "response", "evolved_response"), ("instruction", "responses", "scores")}
+_OUTPUTS: WeakKeyDictionary[Signature, str] = WeakKeyDictionary()
+
+
+def call_signature(signature: Signature, inputs: Fields) -> Signature:
+    """The signature of this very call: exactly K scores, where the given one leaves K open."""
+    responses = inputs.get("responses")
+    if (
+        score_call(signature) is None
+        and _asks(signature) == "scores"
+        and isinstance(responses, list | tuple)
+    ):
+        return score_signature(signature, ScoreCall(len(responses), None))
+    return signature
+
+
+def render_prompt(signature: Signature, inputs: Fields, style: Style) -> str:
+    """The user message of one call.
+
+    Raises:
+        InputError: An input is missing, is not text, or cannot be sent.
+        TemplateError: The signature's instructions are a template that cannot be rendered.
+    """
+    kind = _asks(signature)
+    if kind == "evolved_response":
+        return render_evolve(
+            signature.instructions,
+            instruction=_input(inputs, "instruction"),
+            response=_input(inputs, "response"),
+            form=outputs_of(signature).form,
+        )
+    if kind == "scores" and (call := score_call(signature)):
+        return render_score(
+            signature.instructions,
+            instruction=_input(inputs, "instruction"),
+            responses=_input(inputs, "responses"),
+            low=call.scale[0],
+            high=call.scale[-1],
+            form=text_form(call.n_responses) if style.as_text else outputs_of(signature).form,
+            template=style.template,
+            as_text=style.as_text,
+        )
+    values = {
+        name: _as_text(name, inputs[name])
+        for name in signature.input_fields
+        if inputs.get(name) is not None
+    }
+    return render_fields(signature.instructions, inputs=values, form=outputs_of(signature).form)
+
+
+def render_demos(
+    signature: Signature, demos: Iterable[Fields], style: Style
+) -> list[dict[str, str]]:
+    """Earlier turns, a pair for each demo that has every field; K may differ between demos."""
+    turns = []
+    for demo in demos:
+        if any(demo.get(name) is None for name in signature.fields):
+            continue
+        own = _demo_signature(signature, demo)
+        prompt = render_prompt(own, demo, style)
+        turns.append({"role": "user", "content": prompt})
+        turns.append({"role": "assistant", "content": render_answer(own, demo, style)})
+    return turns
+
+
+def render_answer(signature: Signature, outputs: Fields, style: Style) -> str:
+    """An answer with these outputs, as the LM should have written it."""
+    values = {name: to_jsonable_python(outputs[name]) for name in signature.output_fields}
+    if style.as_text and _asks(signature) == "scores":
+        return "\n".join(f"[{i}] Score: {score}" for i, score in enumerate(values["scores"], 1))
+    return compact(values)
+
+
+def is_evolve(signature: Signature) -> bool:
+    """Whether the signature asks for an evolved response."""
+    return _asks(signature) == "evolved_response"
+
+
+def text_form(n_responses: int) -> str:
+    """The text form of K scores."""
+    return "\n".join(f"[{i + 1}] Score: s{i + 1}" for i in range(n_responses))
+
+
+def _demo_signature(signature: Signature, demo: Fields) -> Signature:
+    call = score_call(signature)
+    if call is None or len(demo["responses"]) == call.n_responses:
+        return signature
+    return score_signature(registered(signature), call.of(len(demo["responses"])))
+
+
+def _asks(signature: Signature) -> str:
+    """The output of a signature of ours, known by its fields: optimizers make new classes of it."""
+    found = _OUTPUTS.get(signature)
+    if found is None:
+        fields = tuple(signature.fields)
+        found = _OUTPUTS[signature] = fields[-1] if fields in _OURS else ""
+    return found
+
+
+def _input(inputs: Fields, name: str) -> Any:
+    if inputs.get(name) is None:
+        raise InputError(f"{name}: is missing", field=name)
+    return inputs[name]
+
+
+def _as_text(name: str, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dspy.History | dspy.Type):
+        raise InputError(
+            f"{name}: {type(value).__name__} cannot be sent (text and JSON values can)", field=name
+        )
+    try:
+        return json.dumps(to_jsonable_python(value), ensure_ascii=False)
+    except ValueError as error:
+        raise InputError(f"{name}: cannot be written as JSON: {error}", field=name) from error

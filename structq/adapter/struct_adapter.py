@@ -1,0 +1,231 @@
+"""The DSPy adapter: signature and inputs to a request, response to checked values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import dspy
+from dspy.lm15 import LM15Error, Request, Response
+
+from structq.errors import InputError
+from structq.schemas import AnswerFormatError, outputs_of
+from structq.signatures import registered, score_call
+
+from .answers import Answer, read_answer, read_lines
+from .failures import AnswerError
+from .messages import Style, call_signature, is_evolve, render_answer, render_demos, render_prompt
+from .requests import (
+    ask,
+    ask_async,
+    build_request,
+    call_settings,
+    format_for,
+    format_for_async,
+    measures_labels,
+)
+
+__all__ = ["StructAdapter"]
+
+_CORRECTION = (
+    "That reply cannot be used: {reason}. Reply again, in the form that was asked for and with "
+    "nothing else."
+)
+
+Signature = type[dspy.Signature]
+
+
+class StructAdapter(dspy.Adapter):  # type: ignore[misc]
+    """Asks for an answer under a strict schema and takes nothing else.
+
+    Serves ``EvolveResponse`` and ``ScoreResponses`` with their own prompts, and any other signature
+    with text and JSON inputs with a plain one. An answer is never repaired: cut off or invalid, it
+    is an ``AnswerError``, which is an ``OutputError`` and, for DSPy's optimizers, an
+    ``AdapterParseError``.
+
+    Args:
+        system_prompt: Text of the system message; none by default.
+        score_template: Jinja2 text in place of the packaged score prompt.
+        as_text: Ask for scores as lines of text, with no schema.
+        broken: Earlier replies to this call with what was wrong with each: shown to the LM.
+        on_answer: Called with every answer as it came, before it is checked. This is how label
+            distributions and token counts reach a module: predictions hold output fields and
+            nothing else, so that traces and demos stay clean.
+
+    Example:
+        >>> with dspy.context(adapter=StructAdapter()):
+        ...     dspy.Predict(EvolveResponse)(instruction="Name a prime.", response="9")
+    """
+
+    def __init__(
+        self,
+        *,
+        system_prompt: str | None = None,
+        score_template: str | None = None,
+        as_text: bool = False,
+        broken: Sequence[tuple[str, str]] = (),
+        on_answer: Callable[[Answer], None] | None = None,
+    ) -> None:
+        super().__init__()
+        self.system_prompt = system_prompt
+        self.score_template = score_template
+        self.as_text = as_text
+        self.broken = broken
+        self.on_answer = on_answer
+
+    def __call__(
+        self,
+        lm: dspy.BaseLM,
+        lm_kwargs: Mapping[str, Any],
+        signature: Signature,
+        demos: Sequence[Mapping[str, Any]],
+        inputs: Mapping[str, Any],
+    ) -> list[dict[str, Any]]:
+        """The output fields of each answer, checked.
+
+        Raises:
+            InputError: An input is missing or cannot be sent.
+            OutputError: The answer was cut off or breaks the schema.
+            LMError: The LM could not answer.
+        """
+        signature = call_signature(signature, inputs)
+        wire = (
+            None
+            if self._is_text(signature)
+            else format_for(lm, outputs_of(signature).response_format)
+        )
+        request = self._request(lm, lm_kwargs, signature, demos, inputs, wire)
+        n_answers, settings = call_settings(lm, lm_kwargs)
+        return [
+            self._read(signature, request, ask(lm, request, _one(settings, i)))
+            for i in range(n_answers)
+        ]
+
+    async def acall(
+        self,
+        lm: dspy.BaseLM,
+        lm_kwargs: Mapping[str, Any],
+        signature: Signature,
+        demos: Sequence[Mapping[str, Any]],
+        inputs: Mapping[str, Any],
+    ) -> list[dict[str, Any]]:
+        """As a call, awaiting the LM."""
+        signature = call_signature(signature, inputs)
+        strict = outputs_of(signature).response_format
+        wire = None if self._is_text(signature) else await format_for_async(lm, strict)
+        request = self._request(lm, lm_kwargs, signature, demos, inputs, wire)
+        n_answers, settings = call_settings(lm, lm_kwargs)
+        return [
+            self._read(signature, request, await ask_async(lm, request, _one(settings, i)))
+            for i in range(n_answers)
+        ]
+
+    def format(
+        self, signature: Signature, demos: Sequence[Mapping[str, Any]], inputs: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        """The messages of a call: system (where set), demos, prompt, and what was wrong before."""
+        signature = call_signature(signature, inputs)
+        style = Style(template=self.score_template, as_text=self.as_text)
+        messages = [{"role": "system", "content": self.system_prompt}] if self.system_prompt else []
+        if demos:
+            messages += render_demos(signature, demos, style)
+        messages.append({"role": "user", "content": render_prompt(signature, inputs, style)})
+        for raw, reason in self.broken:
+            messages.append({"role": "assistant", "content": raw or "-"})
+            messages.append({"role": "user", "content": _CORRECTION.format(reason=reason)})
+        return messages
+
+    def parse(self, signature: Signature, completion: str) -> dict[str, Any]:
+        """The output fields of an answer.
+
+        Raises:
+            OutputError: The text is not exactly an answer of the signature's schema.
+        """
+        call = score_call(signature)
+        if self.as_text and call is not None:
+            return {"scores": read_lines(completion, call.n_responses, call.scale)}
+        try:
+            fields = outputs_of(signature).read(completion)
+        except AnswerFormatError as fault:
+            raise self._error(signature, str(fault), completion, None) from fault
+        if is_evolve(signature) and not fields["evolved_response"].strip():
+            raise self._error(signature, "the evolved response is blank", completion, None)
+        return fields
+
+    def format_finetune_data(
+        self,
+        signature: Signature,
+        demos: Sequence[Mapping[str, Any]],
+        inputs: Mapping[str, Any],
+        outputs: Mapping[str, Any],
+    ) -> dict[str, list[Any]]:
+        """The messages of a call with the answer that it should get."""
+        signature = call_signature(signature, inputs)
+        answer = render_answer(signature, outputs, Style(as_text=self.as_text))
+        return {
+            "messages": [
+                *self.format(signature, demos, inputs),
+                {"role": "assistant", "content": answer},
+            ]
+        }
+
+    def _request(
+        self,
+        lm: dspy.BaseLM,
+        lm_kwargs: Mapping[str, Any],
+        signature: Signature,
+        demos: Sequence[Mapping[str, Any]],
+        inputs: Mapping[str, Any],
+        wire: dict[str, Any] | None,
+    ) -> Request:
+        messages = self.format(signature, demos, inputs)
+        measure = wire is not None and score_call(signature) is not None and measures_labels(lm)
+        try:
+            return build_request(lm, lm_kwargs, messages, wire, measure=measure)
+        except (
+            TypeError,
+            ValueError,
+            LM15Error,
+        ) as error:  # an option that is wrong or cannot be carried
+            raise InputError(f"LM options: {error}", field="lm") from error
+
+    def _read(self, signature: Signature, request: Request, response: Response) -> dict[str, Any]:
+        call = score_call(signature)
+        n_scores, labels = (call.n_responses, call.scale) if call and not self.as_text else (0, ())
+        raw, finish = response.text or "", response.finish_reason
+        try:
+            answer = read_answer(response, model=request.model, n_scores=n_scores, labels=labels)
+        except AnswerFormatError as fault:
+            raise self._error(signature, str(fault), raw, finish) from fault
+        if self.on_answer is not None:
+            self.on_answer(answer)
+        if finish not in ("stop", "tool_call"):
+            reason = _FINISH.get(finish, f"the LM stopped with {finish!r}")
+            raise self._error(signature, reason, raw, finish)
+        try:
+            return self.parse(signature, raw)
+        except AnswerError as error:
+            error.finish_reason = finish
+            raise
+
+    def _is_text(self, signature: Signature) -> bool:
+        return self.as_text and score_call(signature) is not None
+
+    def _error(
+        self, signature: Signature, reason: str, raw: str, finish: str | None
+    ) -> AnswerError:
+        # Optimizers look for the predictor by the signature that it registers.
+        return AnswerError(reason, raw=raw, finish_reason=finish, signature=registered(signature))
+
+
+_FINISH = {
+    "length": "the answer was cut off at the token limit",
+    "content_filter": "a content filter stopped the answer",
+}
+
+
+def _one(settings: dict[str, Any], i: int) -> dict[str, Any]:
+    """Call settings of answer ``i``: the cache must not answer a later one with the first."""
+    return (
+        settings if i == 0 else {**settings, "rollout_id": f"{settings.get('rollout_id', '')}:{i}"}
+    )

@@ -1,0 +1,179 @@
+"""From a module's questions to answers: one driver for sync callers, one for async ones."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import dspy
+
+from structq.adapter import Answer, AnswerError, StructAdapter
+from structq.errors import StructqError
+
+__all__ = ["Ask", "Caller", "Reply", "Steps", "adrive", "carrying", "drive"]
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """One question to the LM."""
+
+    predict: dspy.Predict
+    """The predictor that is asked."""
+    inputs: Mapping[str, Any]
+    """Its inputs."""
+    signature: type[dspy.Signature] | None = None
+    """What it is asked, where that differs from what it registers."""
+    mutation: str | None = None
+    """The mutation that it stands for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """An answer that obeys its schema."""
+
+    prediction: dspy.Prediction
+    """Its output fields."""
+    answer: Answer
+    """It, as it came."""
+
+
+Steps = Generator[Ask, Reply, Result]
+
+
+@dataclass(kw_only=True)
+class Caller:
+    """Asks the questions of one row and keeps a record of each."""
+
+    lm: dspy.BaseLM | None
+    """The LM of the module; ``None`` for the one that DSPy is configured with."""
+    max_attempts: int = 1
+    """How often one question is asked until the answer can be used."""
+    adapter_options: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the adapter."""
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    """One record a question, as in ``metadata["calls"]``."""
+
+    def ask(self, question: Ask) -> Reply:
+        """The reply to one question.
+
+        Raises:
+            OutputError: No attempt gave an answer that can be used.
+            LMError: The LM could not answer.
+        """
+        seen: list[Answer] = []
+        with self._recording(question, seen):
+            for broken in self._attempts():
+                with self._settings(seen, broken):
+                    try:
+                        return _reply(question.predict(**_arguments(question)), seen)
+                    except AnswerError as error:
+                        self._again(error, broken)
+        raise AssertionError  # the last attempt returns or raises
+
+    async def aask(self, question: Ask) -> Reply:
+        """As ``ask``, awaiting the LM."""
+        seen: list[Answer] = []
+        with self._recording(question, seen):
+            for broken in self._attempts():
+                with self._settings(seen, broken):
+                    try:
+                        return _reply(await question.predict.acall(**_arguments(question)), seen)
+                    except AnswerError as error:
+                        self._again(error, broken)
+        raise AssertionError  # the last attempt returns or raises
+
+    def _attempts(self) -> Iterator[list[tuple[str, str]]]:
+        broken: list[tuple[str, str]] = []
+        for _ in range(self.max_attempts):
+            yield broken
+
+    def _again(self, error: AnswerError, broken: list[tuple[str, str]]) -> None:
+        """Notes what was wrong for the next attempt; raises where there is none."""
+        broken.append((error.raw, error.reason))
+        if len(broken) == self.max_attempts:
+            raise error
+
+    def _settings(self, seen: list[Answer], broken: list[tuple[str, str]]) -> Any:
+        adapter = StructAdapter(on_answer=seen.append, broken=tuple(broken), **self.adapter_options)
+        chosen = {} if self.lm is None else {"lm": self.lm}
+        return dspy.context(adapter=adapter, **chosen)
+
+    @contextmanager
+    def _recording(self, question: Ask, seen: list[Answer]) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self.calls.append(_record(question, seen))
+
+
+def _arguments(question: Ask) -> dict[str, Any]:
+    if question.signature is None:
+        return dict(question.inputs)
+    return {**question.inputs, "signature": question.signature}
+
+
+def _reply(prediction: dspy.Prediction, seen: list[Answer]) -> Reply:
+    return Reply(prediction=prediction, answer=seen[-1])
+
+
+def _record(question: Ask, seen: list[Answer]) -> dict[str, Any]:
+    last = seen[-1] if seen else None
+    record: dict[str, Any] = {
+        "mutation": question.mutation,
+        "raw_output": last.raw if last else None,
+        "usage": {
+            "input_tokens": _total(answer.input_tokens for answer in seen),
+            "output_tokens": _total(answer.output_tokens for answer in seen),
+        },
+        "attempts": max(1, len(seen)),
+        "finish_reason": last.finish_reason if last else None,
+        "n_passes": last.n_passes if last else None,
+    }
+    if last and last.measurement:
+        record["label_mass"] = list(last.measurement.label_mass)
+    return record
+
+
+def _total(counts: Iterable[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+def drive(steps: Steps[Result], caller: Caller) -> Result:
+    """Runs the steps of one row to their result.
+
+    Raises:
+        StructqError: From the steps or the LM; its ``calls`` say what was asked until then.
+    """
+    with carrying(caller.calls):
+        try:
+            question = next(steps)
+            while True:
+                question = steps.send(caller.ask(question))
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+
+async def adrive(steps: Steps[Result], caller: Caller) -> Result:
+    """As ``drive``, awaiting the LM."""
+    with carrying(caller.calls):
+        try:
+            question = next(steps)
+            while True:
+                question = steps.send(await caller.aask(question))
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+
+@contextmanager
+def carrying(calls: list[dict[str, Any]]) -> Iterator[None]:
+    """Puts these calls before those of an error that passes."""
+    try:
+        yield
+    except StructqError as error:
+        error.calls = (*calls, *error.calls)
+        raise

@@ -1,0 +1,156 @@
+"""EvolveAndScore: evolves a response, scores it beside its evolutions, and keeps the best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dspy
+
+from structq.errors import InputError
+
+from .calls import carrying
+from .evol_quality import EvolQuality
+from .quality_scorer import QualityScorer
+from .rows import RowModule
+
+__all__ = ["EvolveAndScore"]
+
+
+class EvolveAndScore(RowModule):
+    """Evolves a response and scores the original and every evolution in one list.
+
+    Args:
+        evolve: How to evolve; by default ``EvolQuality`` with ``num_evolutions`` and ``seed``.
+        scorer: How to score; by default ``QualityScorer()``.
+        num_evolutions: Steps for each row, where ``evolve`` is not given; 1 by default.
+        seed: Fixes every draw, where ``evolve`` is not given; 42 by default.
+        lm: The LM of both, unless they have their own; by default the one that DSPy is configured
+            with.
+        n_in_flight: Most rows that ``process`` works on at once.
+
+    Raises:
+        InputError: A value is wrong, or is given both to ``evolve`` and here.
+
+    Example:
+        >>> best = EvolveAndScore(num_evolutions=2, lm="nano")
+        >>> best(instruction="Why is the sky blue?", response="Because of the air.").best_response
+    """
+
+    def __init__(
+        self,
+        evolve: EvolQuality | None = None,
+        scorer: QualityScorer | None = None,
+        *,
+        num_evolutions: int | None = None,
+        seed: int | None = None,
+        lm: dspy.BaseLM | str | None = None,
+        n_in_flight: int = 64,
+    ) -> None:
+        super().__init__(lm=lm, n_in_flight=n_in_flight)
+        given = {"num_evolutions": num_evolutions, "seed": seed}
+        chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        if evolve is not None and chosen:
+            name = next(iter(chosen))
+            raise InputError(f"{name}: belongs to evolve, which is given", field=name)
+        self.evolve = EvolQuality(**chosen) if evolve is None else evolve
+        self.scorer = QualityScorer() if scorer is None else scorer
+
+    def forward(self, instruction: str, response: str, seed: int | None = None) -> dspy.Prediction:
+        """The original and its evolutions, scored.
+
+        Args:
+            instruction: What was asked; not blank.
+            response: The answer to evolve; may be empty.
+            seed: In place of that of ``evolve``.
+
+        Returns:
+            ``responses`` (the original, then every evolution), ``scores``, ``expected_scores`` and
+            ``score_distributions`` of those in that order, ``evolved_response`` (the last
+            evolution), ``best_response`` (the original on a tie), ``mutations``, ``model_name``,
+            ``metadata``.
+
+        Raises:
+            InputError: A value is wrong; names the field.
+            OutputError: An answer was cut off or broke its schema.
+            LMError: The LM could not answer.
+        """
+        with self._own_lm():
+            evolved = self.evolve(instruction=instruction, response=response, seed=seed)
+            responses = self._responses(response, evolved)
+            with carrying(evolved.metadata["calls"]):
+                return _join(
+                    responses, evolved, self.scorer(instruction=instruction, responses=responses)
+                )
+
+    async def aforward(
+        self, instruction: str, response: str, seed: int | None = None
+    ) -> dspy.Prediction:
+        """As ``forward``, awaiting the LM."""
+        with self._own_lm():
+            evolved = await self.evolve.acall(instruction=instruction, response=response, seed=seed)
+            responses = self._responses(response, evolved)
+            with carrying(evolved.metadata["calls"]):
+                return _join(
+                    responses,
+                    evolved,
+                    await self.scorer.acall(instruction=instruction, responses=responses),
+                )
+
+    @property
+    def output_columns(self) -> tuple[str, ...]:
+        """Columns that ``process`` adds to a row, ``metadata`` apart."""
+        return (
+            "responses", "scores", "expected_scores", "score_distributions",
+            "evolved_response", "best_response", "mutations", "model_name",
+        )  # fmt: skip
+
+    def row_inputs(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of a call, from the columns of a row."""
+        return {"instruction": row.get("instruction"), "response": row.get("response")}
+
+    def load_state(self, state: dict[str, Any], *, allow_unsafe_lm_state: bool = False) -> None:
+        """Becomes the saved module.
+
+        Raises:
+            InputError: The state is not one of an EvolveAndScore that could be constructed.
+        """
+        before = self.evolve.mutations
+        try:
+            self.evolve.match_state(state, "evolve.")
+            super().load_state(state, allow_unsafe_lm_state=allow_unsafe_lm_state)
+            self.evolve.check()
+        except Exception:
+            self.evolve.mutations = before
+            raise
+
+    def _own_lm(self) -> Any:
+        return dspy.context() if self.lm is None else dspy.context(lm=self.lm)
+
+    def _responses(self, response: str, evolved: dspy.Prediction) -> list[str]:
+        first = 1 if self.evolve.include_original_response else 0
+        return [response, *evolved.evolved_responses[first:]]
+
+
+def _join(
+    responses: list[str], evolved: dspy.Prediction, scored: dspy.Prediction
+) -> dspy.Prediction:
+    ranks = scored.scores if scored.expected_scores is None else scored.expected_scores
+    return dspy.Prediction(
+        responses=responses,
+        scores=scored.scores,
+        expected_scores=scored.expected_scores,
+        score_distributions=scored.score_distributions,
+        evolved_response=evolved.evolved_response,
+        best_response=responses[best_of(ranks)],
+        mutations=evolved.mutations,
+        model_name=evolved.model_name,
+        metadata={"calls": [*evolved.metadata["calls"], *scored.metadata["calls"]], "error": None},
+    )
+
+
+def best_of(scores: Sequence[float | None]) -> int:
+    """Position of the highest score, the first of equal ones; unscored ones lose."""
+    return max(
+        range(len(scores)), key=lambda i: (-float("inf") if scores[i] is None else scores[i], -i)
+    )

@@ -1,0 +1,263 @@
+"""QualityScorer: scores the responses to an instruction, and measures how sure the LM is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dspy
+
+from structq.adapter import Measurement
+from structq.errors import InputError, shorten
+from structq.signatures import ScoreResponses, score_signature
+from structq.templates import check_score_template, check_text, default_criteria, read_template
+
+from .calls import Ask, Caller, Steps, adrive, drive
+from .orders import orders
+from .rows import RowModule, check_instruction
+from .scale import ScaleLike, parse_scale
+from .settings import Setting, Settings, check_bool, check_count
+
+__all__ = ["QualityScorer"]
+
+
+@dataclass(kw_only=True)
+class ScorerSettings(Settings):
+    """Settings of QualityScorer; see there."""
+
+    scale: Any = None
+    permutations: int = 1
+    use_default_structured_output: bool = True
+    system_prompt: str | None = None
+    template: str | None = None
+    max_attempts: int = 1
+
+    def __post_init__(self) -> None:
+        scale = parse_scale(self.scale)
+        if scale.rubric and scale.labels:
+            self.scale = dict(zip(scale.labels, scale.rubric, strict=True))
+        elif scale.labels:
+            self.scale = (scale.labels[0], scale.labels[-1])
+        check_count(self.permutations, "permutations")
+        check_count(self.max_attempts, "max_attempts")
+        check_bool(self.use_default_structured_output, "use_default_structured_output")
+        if self.system_prompt is not None:
+            check_text(self.system_prompt, "system_prompt")
+        if self.template is not None:
+            check_score_template(self.template)
+
+    def dump_state(self, json_mode: bool = True) -> dict[str, Any]:
+        """The settings as JSON values: a rubric has its labels as text."""
+        state = super().dump_state(json_mode)
+        if isinstance(self.scale, Mapping):
+            state["scale"] = {str(label): text for label, text in self.scale.items()}
+        return state
+
+
+class QualityScorer(RowModule):
+    """Scores all responses to one instruction in one answer, as DEITA does (arXiv 2312.15685).
+
+    Args:
+        scale: ``None`` for DEITA's list-wise scale (1..K for K responses, K+1 for one that cannot
+            be improved), ``(low, high)`` for a fixed one, or a rubric ``{label: description}``.
+        permutations: Orders of the responses that are asked and averaged, against position bias.
+        use_default_structured_output: Ask for JSON under a schema; off, for lines such as ``[1]
+            Score: 3``.
+        criteria: What to judge by; the instructions of the predictor, which optimizers may tune.
+        template: Jinja2 text in place of the packaged prompt; knows ``instruction``, ``responses``,
+            ``low``, ``high``, ``criteria``, ``form`` and ``mark``.
+        system_prompt: Text of the system message; a row may bring its own.
+        max_attempts: How often one order is asked until the answer can be used.
+        lm: A ``dspy.LM`` or a spec for ``structq.lm``; by default the LM that DSPy is configured
+            with.
+        n_in_flight: Most rows that ``process`` works on at once.
+
+    Attributes:
+        score: The ``dspy.Predict`` whose ``signature.instructions`` are the criteria.
+
+    Raises:
+        InputError: A value is wrong; the message names it.
+
+    Example:
+        >>> scorer = QualityScorer(scale=(1, 6), lm="nano")
+        >>> scorer(instruction="Name a prime.", responses=["7", "9"]).expected_scores
+    """
+
+    scale = Setting["ScaleLike"]("What a score may be.")
+    permutations = Setting[int]("Orders that are asked and averaged.")
+    use_default_structured_output = Setting[bool]("Whether the answer is JSON under a schema.")
+    system_prompt = Setting["str | None"]("Text of the system message.")
+    template = Setting["str | None"]("Jinja2 text in place of the packaged prompt.")
+    max_attempts = Setting[int]("How often one order is asked.")
+
+    def __init__(
+        self,
+        *,
+        scale: ScaleLike = None,
+        permutations: int = 1,
+        use_default_structured_output: bool = True,
+        criteria: str | None = None,
+        template: str | None = None,
+        system_prompt: str | None = None,
+        max_attempts: int = 1,
+        lm: dspy.BaseLM | str | None = None,
+        n_in_flight: int = 64,
+    ) -> None:
+        super().__init__(lm=lm, n_in_flight=n_in_flight)
+        asked = default_criteria() if criteria is None else check_text(criteria, "criteria")
+        if not asked.strip():
+            raise InputError(f"criteria: is blank, found {shorten(asked)}", field="criteria")
+        self.score = dspy.Predict(ScoreResponses.with_instructions(asked))
+        self.settings = ScorerSettings(
+            scale=scale,
+            permutations=permutations,
+            use_default_structured_output=use_default_structured_output,
+            system_prompt=system_prompt,
+            template=template,
+            max_attempts=max_attempts,
+        )
+
+    @property
+    def _template(self) -> str:
+        """The Jinja2 text of the prompt, under the name that it has in distilabel."""
+        if self.template is not None:
+            return self.template
+        return read_template("score" if self.use_default_structured_output else "score_text")
+
+    def forward(
+        self, instruction: str, responses: Sequence[str], system_prompt: str | None = None
+    ) -> dspy.Prediction:
+        """The scores of the responses, in their order.
+
+        Args:
+            instruction: What was asked; not blank.
+            responses: At least one; each may be empty.
+            system_prompt: In place of the module's.
+
+        Returns:
+            ``scores`` (``None`` where the text form has none), ``expected_scores`` and
+            ``score_distributions`` (one ``{label: probability}`` a response; both ``None`` where
+            the LM does not measure), ``model_name``, ``metadata``.
+
+        Raises:
+            InputError: A value is wrong; names the field.
+            OutputError: An answer was cut off or broke its schema.
+            LMError: The LM could not answer.
+        """
+        caller = self._caller(system_prompt)
+        return drive(self._steps(caller, instruction, responses), caller)
+
+    async def aforward(
+        self, instruction: str, responses: Sequence[str], system_prompt: str | None = None
+    ) -> dspy.Prediction:
+        """As ``forward``, awaiting the LM."""
+        caller = self._caller(system_prompt)
+        return await adrive(self._steps(caller, instruction, responses), caller)
+
+    @property
+    def output_columns(self) -> tuple[str, ...]:
+        """Columns that ``process`` adds to a row, ``metadata`` apart."""
+        return ("scores", "expected_scores", "score_distributions", "model_name")
+
+    def row_inputs(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of a call, from the columns of a row."""
+        return {name: row.get(name) for name in ("instruction", "responses", "system_prompt")}
+
+    def _caller(self, system_prompt: str | None) -> Caller:
+        if system_prompt is not None:
+            check_text(system_prompt, "system_prompt")
+        options = {
+            "system_prompt": self.system_prompt if system_prompt is None else system_prompt,
+            "score_template": self.template,
+            "as_text": not self.use_default_structured_output,
+        }
+        return Caller(lm=self.lm, max_attempts=self.max_attempts, adapter_options=options)
+
+    def _steps(
+        self, caller: Caller, instruction: object, responses: object
+    ) -> Steps[dspy.Prediction]:
+        asked, candidates = check_instruction(instruction), _check_responses(responses)
+        call = parse_scale(self.scale).call(len(candidates))
+        signature = score_signature(self.score.signature, call)
+        tally = Tally(len(candidates))
+        for order in orders(len(candidates), self.permutations):
+            inputs = {"instruction": asked, "responses": [candidates[i] for i in order]}
+            reply = yield Ask(predict=self.score, inputs=inputs, signature=signature)
+            tally.add(order, reply.prediction.scores, reply.answer.measurement)
+        return dspy.Prediction(
+            scores=tally.scores(),
+            expected_scores=tally.expected_scores(),
+            score_distributions=tally.distributions(),
+            model_name=reply.answer.model,
+            metadata={"calls": caller.calls, "error": None},
+        )
+
+
+class Tally:
+    """Scores of several orders, put back into the order of the caller and averaged."""
+
+    def __init__(self, n_responses: int) -> None:
+        self._scores: list[list[int]] = [[] for _ in range(n_responses)]
+        self._rows: list[list[tuple[float, ...]]] = [[] for _ in range(n_responses)]
+        self._labels: tuple[int, ...] = ()
+
+    def add(
+        self, order: Sequence[int], scores: Sequence[int | None], measured: Measurement | None
+    ) -> None:
+        """One answer: its i-th score is that of response ``order[i]``."""
+        for place, response in enumerate(order):
+            score = scores[place]
+            if score is not None:
+                self._scores[response].append(score)
+            if measured is not None:
+                self._labels = measured.labels
+                self._rows[response].append(measured.distributions[place])
+
+    def scores(self) -> list[float | None]:
+        """Mean score of each response; ``None`` for one that no order scored."""
+        return [sum(scores) / len(scores) if scores else None for scores in self._scores]
+
+    def expected_scores(self) -> list[float] | None:
+        """Mean under the label distribution of each response; ``None`` where none was measured."""
+        means = self._means()
+        if means is None:
+            return None
+        return [_mean(self._labels, row) for row in means]
+
+    def distributions(self) -> list[dict[str, float]] | None:
+        """Probability of each label, a dict for each response; labels are text, as JSON keys."""
+        means = self._means()
+        if means is None:
+            return None
+        return [
+            {str(label): p for label, p in zip(self._labels, row, strict=True)} for row in means
+        ]
+
+    def _means(self) -> list[list[float]] | None:
+        if not self._labels:
+            return None
+        return [
+            [sum(column) / len(rows) for column in zip(*rows, strict=True)] for rows in self._rows
+        ]
+
+
+def _mean(labels: Sequence[int], row: Sequence[float]) -> float:
+    # A sum of floats may end a last bit outside of the scale.
+    mean = sum(label * p for label, p in zip(labels, row, strict=True)) / sum(row)
+    return min(max(mean, float(labels[0])), float(labels[-1]))
+
+
+def _check_responses(responses: object) -> list[str]:
+    if isinstance(responses, str | bytes) or not isinstance(responses, Sequence):
+        found = "nothing" if responses is None else shorten(responses)
+        raise InputError(f"responses: must be a list of texts, found {found}", field="responses")
+    if not responses:
+        raise InputError("responses: is empty (there must be at least one)", field="responses")
+    for i, response in enumerate(responses):
+        try:
+            check_text(response, f"responses[{i}]")
+        except InputError as error:
+            error.field = "responses"
+            raise
+    return list(responses)

@@ -1,0 +1,110 @@
+"""A sliding window over rows: many in flight, results in order, no barrier between steps."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+__all__ = ["run_coroutine", "run_stream", "stream"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_AHEAD = 4
+
+
+async def stream(
+    work: Callable[[Item], Awaitable[Result]], items: Iterable[Item], *, n_in_flight: int
+) -> AsyncIterator[Result]:
+    """The result of ``work`` for each item, in the order of the items.
+
+    A slow item holds back the results behind it, not the work: up to ``n_in_flight`` items are
+    worked on, and up to four times as many are read ahead, so that memory is bounded however many
+    items there are.
+
+    Args:
+        work: Called once an item; an error it raises ends the stream.
+        items: Read lazily.
+        n_in_flight: Most items that are worked on at once.
+    """
+    gate = asyncio.Semaphore(n_in_flight)
+    tasks: deque[asyncio.Task[Result]] = deque()
+
+    async def run(item: Item) -> Result:
+        async with gate:
+            return await work(item)
+
+    try:
+        for item in items:
+            tasks.append(asyncio.create_task(run(item)))
+            while tasks and (tasks[0].done() or len(tasks) >= _AHEAD * n_in_flight):
+                yield await tasks.popleft()
+        while tasks:
+            yield await tasks.popleft()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def run_stream(
+    work: Callable[[Item], Awaitable[Result]], items: Iterable[Item], *, n_in_flight: int
+) -> Iterator[Result]:
+    """As ``stream``, for callers that are not async, whether or not a loop runs (a notebook).
+
+    Work goes on between two results. Closing the iterator cancels what is in flight.
+    """
+    results = stream(work, items, n_in_flight=n_in_flight)
+    try:
+        while True:
+            try:
+                result = run_coroutine(_next(results))
+            except StopAsyncIteration:
+                return
+            yield result
+    finally:
+        run_coroutine(_close(results))
+
+
+def run_coroutine(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """The result of a coroutine, run on the loop of this module's own thread.
+
+    It sees the caller's context variables, DSPy's settings among them. One loop serves all calls,
+    so that connections to a server outlive one batch of rows.
+    """
+    future = asyncio.run_coroutine_threadsafe(coroutine, _loop())
+    try:
+        return future.result()
+    except BaseException:  # an interrupt of the caller must not leave the coroutine running
+        future.cancel()
+        raise
+
+
+async def _next(results: AsyncIterator[Result]) -> Result:
+    return await results.__anext__()
+
+
+async def _close(results: AsyncIterator[Any]) -> None:
+    await results.aclose()  # type: ignore[attr-defined]
+
+
+_LOCK = threading.Lock()
+_LOOPS: dict[int, asyncio.AbstractEventLoop] = {}
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    """The loop of this process: a fork does not inherit the thread of its parent's."""
+    with _LOCK:
+        loop = _LOOPS.get(os.getpid())
+        if loop is None:
+            loop = asyncio.new_event_loop()
+            # Engines without an async twin wait in these threads, one a call in flight.
+            loop.set_default_executor(ThreadPoolExecutor(64, thread_name_prefix="structq-call"))
+            threading.Thread(target=loop.run_forever, name="structq-loop", daemon=True).start()
+            _LOOPS[os.getpid()] = loop
+        return loop

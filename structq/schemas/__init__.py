@@ -1,0 +1,21 @@
+"""Signature outputs as closed JSON Schemas: build, lint, show, check; knows nothing of LMs.
+
+One allow-list of keywords serves all three: what ``build`` makes passes ``lint``, and what ``lint``
+passes ``parse_answer`` can check. Importing this does not import DSPy.
+"""
+
+from .answers import AnswerFormatError, parse_answer
+from .build import Outputs, outputs_of, response_format
+from .forms import compact, show_form
+from .lint import lint
+
+__all__ = [
+    "AnswerFormatError",
+    "Outputs",
+    "compact",
+    "lint",
+    "outputs_of",
+    "parse_answer",
+    "response_format",
+    "show_form",
+]
