@@ -1,0 +1,40 @@
+# Two commands for newcomers, `make demo` and `make test`; each makes its own environment first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test test-all lint bench clean
+
+demo: $(VENV)/.run-installed  ## evolve and score the example rows on the embedded LM
+	$(BIN)/structq run examples/responses.jsonl -o demo_out/responses.jsonl --lm nano
+	$(BIN)/python examples/show.py demo_out/responses.jsonl
+
+test: $(VENV)/.dev-installed  ## the tests that take a minute or two
+	$(BIN)/python -m pytest -m "not slow and not torch"
+
+test-all: $(VENV)/.dev-installed  ## slow ones too; those that need torch skip themselves without it
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev-installed  ## every benchmark in turn; each prints its own command and figures
+	@set -e; for script in benchmarks/*.py; do echo "$(BIN)/python $$script"; $(BIN)/python $$script; done
+
+clean:
+	rm -rf $(VENV) demo_out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run-installed: pyproject.toml | $(VENV)/bin/python
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.dev-installed: pyproject.toml | $(VENV)/bin/python
+	$(PIP) -e ".[dev]"
+	@touch $@ $(VENV)/.run-installed

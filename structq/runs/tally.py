@@ -1,0 +1,100 @@
+"""What a run adds up to; knows nothing of how it is shown."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from structq.runs.rows import Finished
+
+__all__ = ["Mean", "Tally"]
+
+
+@dataclass(kw_only=True)
+class Mean:
+    """A mean that needs no list."""
+
+    n: int = 0
+    """Numbers added so far."""
+
+    total: float = 0.0
+    """Their sum."""
+
+    def add(self, number: float) -> None:
+        """Counts one number."""
+        self.n += 1
+        self.total += number
+
+    @property
+    def value(self) -> float | None:
+        """The mean; ``None`` of no numbers."""
+        return self.total / self.n if self.n else None
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """Counts and means over the rows that a run has finished so far."""
+
+    n_rows: int = 0
+    """Rows finished, failed ones included."""
+
+    n_failed: int = 0
+    """Rows with an error."""
+
+    n_lm_calls: int = 0
+    """Requests to the LM, retries included."""
+
+    input_tokens: int = 0
+    """Tokens of all prompts, as the LM counts them."""
+
+    output_tokens: int = 0
+    """Tokens of all answers."""
+
+    scores: Mean = field(default_factory=Mean)
+    """Scores of all responses."""
+
+    before: Mean = field(default_factory=Mean)
+    """Score of the original response, over rows where original and best are both scored."""
+
+    after: Mean = field(default_factory=Mean)
+    """Score of the best response, over the same rows."""
+
+    n_improved: int = 0
+    """Rows among those whose best response is an evolution."""
+
+    started: float = field(default_factory=time.monotonic)
+    """Start of the run, in seconds of the monotonic clock."""
+
+    @property
+    def seconds(self) -> float:
+        """Time since the start."""
+        return time.monotonic() - self.started
+
+    @property
+    def share_improved(self) -> float | None:
+        """Improved rows among those scored before and after, from 0 to 1."""
+        return self.n_improved / self.before.n if self.before.n else None
+
+    def add(self, row: Finished) -> None:
+        """Counts one finished row."""
+        self.n_rows += 1
+        self.n_failed += row.error is not None
+        for call in row.calls:
+            usage = call.get("usage") or {}
+            self.n_lm_calls += call.get("attempts") or 1
+            self.input_tokens += usage.get("input_tokens") or 0
+            self.output_tokens += usage.get("output_tokens") or 0
+        if row.error is None:
+            self._add_scores(row.values)
+
+    def _add_scores(self, values: dict[str, Any]) -> None:
+        scores = values.get("expected_scores") or values.get("scores") or []
+        known = [score for score in scores if score is not None]
+        for score in known:
+            self.scores.add(score)
+        if "best_response" not in values or not known or scores[0] is None:
+            return
+        self.before.add(scores[0])
+        self.after.add(max(known))
+        self.n_improved += max(known) > scores[0]

@@ -1,0 +1,39 @@
+"""The bad-input collection behaves as its index says, where that collection is at hand.
+
+``STRUCTQ_DATA`` names its folder; the default is ``../shared/data`` beside the repository.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from structq.data import EVOLVING, SCORING, read_jsonl
+from structq.errors import RowError
+
+FOLDER = Path(os.environ.get("STRUCTQ_DATA") or Path(__file__).parents[3] / "shared" / "data")
+INDEX = FOLDER / "bad_input" / "index.json"
+CASES = json.loads(INDEX.read_text(encoding="utf8")) if INDEX.exists() else []
+CONTRACTS = {"evolving": EVOLVING, "scoring": SCORING}
+
+pytestmark = pytest.mark.skipif(not CASES, reason=f"no {INDEX}")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["file"])
+def test_a_bad_file_behaves_as_its_index_says(case):
+    n_good, bad_lines = 0, []
+    try:
+        for row in read_jsonl(INDEX.parent / case["file"], CONTRACTS[case["contract"]]):
+            n_good += row.error is None
+            bad_lines += [row.line] if row.error else []
+    except RowError as error:
+        bad_lines.append(error.line)
+    expected = [] if case["file"] == "duplicate_ids.jsonl" else case["bad_lines"]
+    assert (n_good, bad_lines) == (case["good_rows"], expected)
+
+
+@pytest.mark.parametrize(("folder", "contract"), CONTRACTS.items(), ids=CONTRACTS)
+def test_every_row_of_the_good_files_meets_its_contract(folder, contract):
+    for path in sorted((FOLDER / folder).glob("*.jsonl")):
+        assert [row.error for row in read_jsonl(path, contract) if row.error] == []

@@ -1,0 +1,46 @@
+import pytest
+
+from structq.errors import RowError
+from structq.runs import Finished, Tally
+
+
+def finished(error=None, calls=(), **values):
+    return Finished(line=1, values=values, calls=list(calls), error=error)
+
+
+def tally_of(*rows):
+    tally = Tally()
+    for row in rows:
+        tally.add(row)
+    return tally
+
+
+def test_rows_calls_and_tokens_add_up():
+    call = {"attempts": 2, "usage": {"input_tokens": 10, "output_tokens": 3}}
+    silent = {"attempts": 1, "usage": {"input_tokens": None, "output_tokens": None}}
+    error = RowError(path="f", line=1, field=None, reason="x")
+    tally = tally_of(finished(calls=[call, call]), finished(error, calls=[silent]))
+    assert (tally.n_rows, tally.n_failed, tally.n_lm_calls) == (2, 1, 5)
+    assert (tally.input_tokens, tally.output_tokens) == (20, 6)
+
+
+def test_before_and_after_compare_the_same_rows():
+    tally = tally_of(
+        finished(best_response="b", scores=[1, 3], expected_scores=[1.5, 2.5]),
+        finished(best_response="a", scores=[2, 2], expected_scores=[2.0, 1.0]),
+        finished(best_response="b", scores=[None, 3], expected_scores=None),
+    )
+    assert (tally.before.value, tally.after.value) == (1.75, 2.25)
+    assert (tally.n_improved, tally.share_improved) == (1, 0.5)
+    assert tally.scores.n == 5
+
+
+def test_scores_alone_have_no_before_and_after():
+    tally = tally_of(finished(scores=[1, 3], expected_scores=None))
+    assert tally.scores.value == 2
+    assert tally.before.value is tally.share_improved is None
+
+
+@pytest.mark.parametrize("row", [finished(), finished(scores=None), finished(scores=[None])])
+def test_unscored_rows_count_no_score(row):
+    assert tally_of(row).scores.value is None
