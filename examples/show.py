@@ -24,11 +24,11 @@ def table_of(row: dict[str, Any]) -> Table:
     table.add_column("from")
     table.add_column("response", overflow="fold")
     scores = row["expected_scores"] or row["scores"]
-    for text, score, origin in zip(
-        row["responses"], scores, ["original", *row["mutations"]], strict=True
-    ):
-        mark = "★ " if text == row["best_response"] else ""
-        table.add_row("-" if score is None else f"{score:.2f}", mark + origin, escape(text))
+    origins = ["original", *row["mutations"]]
+    best = row["responses"].index(row["best_response"])
+    for i, (text, score, origin) in enumerate(zip(row["responses"], scores, origins, strict=True)):
+        shown = "-" if score is None else f"{score:.2f}"
+        table.add_row(shown, f"★ {origin}" if i == best else origin, escape(text))
     return table
 
 

@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ScriptedEngine, default_script, make_lm, prompt_of
 
 import structq
 from structq.cli import EXIT_INTERRUPTED, app
 from structq.errors import InputError, LMError
+from tests.scripted import ScriptedEngine, default_script, make_lm, prompt_of
 
 ROOT = Path(__file__).parents[1]
 OAK = {"id": 1, "instruction": "Name a tree.", "response": "oak"}
@@ -310,12 +310,12 @@ def test_a_reader_that_leaves_ends_the_run_without_a_word(tmp_path):
     write(*[OAK] * 5000, path=tmp_path / "in.jsonl")
     code = """
 import structq
-from conftest import ScriptedEngine, make_lm
+from tests.scripted import ScriptedEngine, make_lm
 from structq.cli import app
 structq.lm = lambda spec, **options: make_lm(ScriptedEngine())
 app(["evolve", "in.jsonl", "-o", "-", "--lm", "x"])
 """
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=tmp_path,

@@ -36,7 +36,7 @@ def run(arguments, folder):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Where a reader would be: a folder with the examples in it; later commands read earlier output."""
+    """Where a reader would be: a folder with the examples; later commands read earlier output."""
     path = tmp_path_factory.mktemp("readme")
     shutil.copytree(ROOT / "examples", path / "examples")
     return path
