@@ -115,7 +115,9 @@ def test_score_reads_what_run_wrote_and_counts_its_own_calls(call, capsys):
     capsys.readouterr()
     assert call("score", "run.jsonl", "-o", "out.jsonl", "--lm", "x", "--permutations", 2) == 0
     assert len(read()[0]["metadata"]["calls"]) == 5
-    assert summary(capsys.readouterr().err)["LM calls"] == "2"
+    told = summary(capsys.readouterr().err)
+    assert told["LM calls"] == "2"
+    assert told["responses scored"] == "3"
 
 
 @pytest.mark.parametrize(
