@@ -9,6 +9,7 @@ Only `typer` is imported here: ``--help`` must not wait for DSPy.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
@@ -218,7 +219,7 @@ def _run(settings: _Settings, module: str, options: dict[str, Any], contract: Co
     from structq.console import RunView
     from structq.runs import Tally, finish_rows
 
-    tally = Tally()
+    tally = Tally(compares="best_response" in task.output_columns)
     total = _count_rows(settings.source, limit=settings.limit)
     with (
         JsonlWriter(settings.out, source=settings.source) as writer,
@@ -254,6 +255,9 @@ def _make_task(settings: _Settings, module: str, options: dict[str, Any]) -> Row
         evolve = structq.EvolQuality(**_some(options, _EVOLVING))
         scorer = structq.QualityScorer(**_some(options, _SCORING))
         task = structq.EvolveAndScore(evolve, scorer, **shared)
+    # DSPy is loaded by now. Failed rows are reported with their place: a second report would only
+    # break the bar.
+    logging.getLogger("dspy").setLevel(logging.ERROR)
     task.load()
     return task
 

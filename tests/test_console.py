@@ -2,14 +2,14 @@ from structq.console import summary_lines
 from structq.runs import Finished, Tally
 
 
-def names(**values):
-    tally = Tally()
+def names(*, compares=False, **values):
+    tally = Tally(compares=compares)
     tally.add(Finished(line=1, values=values, calls=[], error=None))
     return [name for name, _ in summary_lines(tally)]
 
 
 def test_the_summary_has_only_lines_that_make_sense():
-    run = names(best_response="b", scores=[1, 2], expected_scores=[1.0, 2.0])
+    run = names(compares=True, scores=[1, 2], expected_scores=[1.0, 2.0])
     assert {"mean score, original", "mean score, best kept", "rows improved"} <= set(run)
     assert "mean score" not in run
     assert {"responses scored", "mean score"} <= set(names(scores=[1, 2]))

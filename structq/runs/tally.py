@@ -36,6 +36,9 @@ class Mean:
 class Tally:
     """Counts and means over the rows that a run has finished so far."""
 
+    compares: bool = False
+    """Whether the first response is an original and the others stand against it."""
+
     n_rows: int = 0
     """Rows finished, failed ones included."""
 
@@ -93,7 +96,7 @@ class Tally:
         known = [score for score in scores if score is not None]
         for score in known:
             self.scores.add(score)
-        if "best_response" not in values or not known or scores[0] is None:
+        if not self.compares or not known or scores[0] is None:
             return
         self.before.add(scores[0])
         self.after.add(max(known))

@@ -4,7 +4,7 @@ import os
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from structq.data import Contract, JsonlWriter, read_jsonl, write_jsonl
@@ -12,6 +12,8 @@ from structq.errors import InputError
 
 ANY = Contract(name="any", required={})
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+# A busy machine is no failure.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 JSON = st.recursive(
     st.none()
     | st.booleans()
@@ -28,6 +30,7 @@ def path(tmp_path_factory):
     return tmp_path_factory.mktemp("rows") / "rows.jsonl"
 
 
+@patient
 @given(rows=st.lists(st.dictionaries(TEXT, JSON, max_size=4), max_size=5))
 def test_what_is_written_is_read(path, rows):
     assert write_jsonl(rows, path) == len(rows)
@@ -36,6 +39,7 @@ def test_what_is_written_is_read(path, rows):
     assert [row.error for row in read] == [None] * len(rows)
 
 
+@patient
 @given(rows=st.lists(st.fixed_dictionaries({"text": TEXT}), max_size=5))
 def test_every_reader_sees_one_line_a_row(path, rows):
     write_jsonl(rows, path)

@@ -8,8 +8,8 @@ def finished(error=None, calls=(), **values):
     return Finished(line=1, values=values, calls=list(calls), error=error)
 
 
-def tally_of(*rows):
-    tally = Tally()
+def tally_of(*rows, compares=False):
+    tally = Tally(compares=compares)
     for row in rows:
         tally.add(row)
     return tally
@@ -26,9 +26,10 @@ def test_rows_calls_and_tokens_add_up():
 
 def test_before_and_after_compare_the_same_rows():
     tally = tally_of(
-        finished(best_response="b", scores=[1, 3], expected_scores=[1.5, 2.5]),
-        finished(best_response="a", scores=[2, 2], expected_scores=[2.0, 1.0]),
-        finished(best_response="b", scores=[None, 3], expected_scores=None),
+        finished(scores=[1, 3], expected_scores=[1.5, 2.5]),
+        finished(scores=[2, 2], expected_scores=[2.0, 1.0]),
+        finished(scores=[None, 3], expected_scores=None),
+        compares=True,
     )
     assert (tally.before.value, tally.after.value) == (1.75, 2.25)
     assert (tally.n_improved, tally.share_improved) == (1, 0.5)
