@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -67,7 +69,7 @@ def test_labels_grow_with_the_level_and_peak_at_the_nearest(low: int, high: int)
         assert p.sum() == pytest.approx(1)
         assert low + int(p.argmax()) == round(position(level, low, high) + 1e-9)
         means.append(p @ np.arange(low, high + 1))
-    assert all(a < b for a, b in zip(means, means[1:], strict=False))
+    assert all(a < b for a, b in pairwise(means))
 
 
 def test_training_never_draws_what_is_held_out():

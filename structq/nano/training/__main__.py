@@ -1,4 +1,8 @@
-"""``python -m structq.nano.training --out DIR``: train nano from scratch."""
+"""``python -m structq.nano.training --out DIR``: train nano from scratch.
+
+The result is a folder that ``structq.lm("onnx:DIR")`` serves; the files ``model.onnx``,
+``model.json`` and ``tokenizer.json`` in it are what the package ships in ``structq/nano/``.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import argparse
 import logging
 from pathlib import Path
 
+from .package import write_package
 from .train import Settings, train
 
 
@@ -22,6 +27,7 @@ def main() -> None:
         Settings(minutes=arguments.minutes, seed=arguments.seed, processes=arguments.processes),
         arguments.out,
     )
+    write_package(arguments.out, arguments.out)
 
 
 if __name__ == "__main__":

@@ -131,10 +131,14 @@ class ExampleMaker:
         tokenizer.encode_special_tokens = True
         self.max_tokens, self.min_tokens = max_tokens, min_tokens
         self.evolve_share = evolve_share
-        self._id = {
-            name: tokenizer.token_to_id(f"<|{name}|>")
-            for name in ("system", "user", "assistant", "end")
-        }
+        names = ("system", "user", "assistant", "end")
+        self._id = {name: self._token_id(f"<|{name}|>") for name in names}
+
+    def _token_id(self, text: str) -> int:
+        found = self.tokenizer.token_to_id(text)
+        if found is None:
+            raise ValueError(f"the tokenizer has no token {text!r}")
+        return found
 
     def draw(self) -> Example:
         """The next example that fits."""
@@ -265,7 +269,7 @@ class ExampleMaker:
             if (
                 low + len(target) - 1 <= 9
             ):  # one token a label: the whole distribution is the target
-                tokens = [self.tokenizer.token_to_id(str(low + i)) for i in range(len(target))]
+                tokens = [self._token_id(str(low + i)) for i in range(len(target))]
                 wanted = [(t, float(p)) for t, p in zip(tokens, target, strict=True) if p > 0]
                 example.soft.append((spot, wanted))
             place += len(str(label)) + 1

@@ -283,7 +283,15 @@ def _average(parameters: list[Tensor], progress: Tensor) -> None:
         p.grad.copy_(part.view_as(p))  # type: ignore[union-attr]
 
 
-def _run(model, probes, optimizers, stream, settings, directory, rank):  # type: ignore[no-untyped-def]
+def _run(
+    model: Decoder,
+    probes: Probes,
+    optimizers: list[torch.optim.Optimizer],
+    stream: Iterator[list[Example]],
+    settings: Settings,
+    directory: Path,
+    rank: int,
+) -> None:
     start = last_save = time.monotonic()
     n_tokens, n_sums, sums = 0, 0, dict.fromkeys(WEIGHTS, 0.0)
     base = [o.param_groups[0]["lr"] for o in optimizers]

@@ -11,7 +11,7 @@ import numpy as np
 
 from structq.nano.graph import DecoderConfig, Storage, write_onnx
 
-__all__ = ["export"]
+__all__ = ["write_package"]
 
 _CHAT = {
     "system": "<|system|>",
@@ -22,7 +22,7 @@ _CHAT = {
 }
 
 
-def export(trained: Path, directory: Path, *, storage: Storage = "int8") -> None:
+def write_package(trained: Path, directory: Path, *, storage: Storage = "int8") -> None:
     """Write ``model.onnx``, ``model.json`` and ``tokenizer.json`` from a training directory."""
     config = DecoderConfig(**json.loads((trained / "config.json").read_text("utf8")))
     weights = dict(np.load(trained / "weights.npz"))
