@@ -109,6 +109,15 @@ class EvolveAndScore(RowModule):
         """The arguments of a call, from the columns of a row."""
         return {"instruction": row.get("instruction"), "response": row.get("response")}
 
+    def answering_lms(self) -> list[dspy.BaseLM]:
+        """The LMs that would answer now, made ready to be asked.
+
+        Raises:
+            InputError: There is none.
+        """
+        with self._own_lm():
+            return [*self.evolve.answering_lms(), *self.scorer.answering_lms()]
+
     def load_state(self, state: dict[str, Any], *, allow_unsafe_lm_state: bool = False) -> None:
         """Becomes the saved module.
 

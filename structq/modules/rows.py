@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
@@ -18,6 +19,8 @@ from .stream import run_stream
 __all__ = ["RowModule", "check_instruction", "merge_metadata"]
 
 Row = dict[str, Any]
+
+_LOCK = threading.Lock()
 
 
 class RowModule(dspy.Module):  # type: ignore[misc]
@@ -41,8 +44,10 @@ class RowModule(dspy.Module):  # type: ignore[misc]
     def lm(self) -> dspy.BaseLM | None:
         """The module's own LM, or ``None``."""
         if isinstance(self._lm, str):
-            # By name: backends are imported when they are needed, and not before.
-            self._lm = import_module("structq.engines").lm(self._lm)
+            with _LOCK:
+                if isinstance(self._lm, str):
+                    # By name: backends are imported when they are needed, and not before.
+                    self._lm = import_module("structq.engines").lm(self._lm)
         return self._lm
 
     @lm.setter
@@ -54,9 +59,10 @@ class RowModule(dspy.Module):  # type: ignore[misc]
         if path or options:
             super().load(*path, **options)
             return
-        warm = getattr(getattr(self._answering_lm(), "engine", None), "load", None)
-        if callable(warm):
-            warm()
+        for lm in self.answering_lms():
+            warm = getattr(getattr(lm, "engine", None), "load", None)
+            if callable(warm):
+                warm()
 
     def process(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Row]]:
         """Yields one list: the rows in their order, with the output columns.
@@ -72,7 +78,7 @@ class RowModule(dspy.Module):  # type: ignore[misc]
 
     def stream(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
         """As ``process``, row by row in their order, reading as it goes: for data of any size."""
-        self._answering_lm()
+        self.answering_lms()
         yield from run_stream(self.aprocess_row, rows, n_in_flight=self.n_in_flight)
 
     async def aprocess_row(self, row: Mapping[str, Any]) -> Row:
@@ -100,13 +106,18 @@ class RowModule(dspy.Module):  # type: ignore[misc]
     def row_inputs(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of a call, from the columns of a row."""
 
-    def _answering_lm(self) -> dspy.BaseLM:
+    def answering_lms(self) -> list[dspy.BaseLM]:
+        """The LMs that would answer now, made ready to be asked.
+
+        Raises:
+            InputError: There is none.
+        """
         own = (predictor.lm for predictor in self.predictors())
         lm = next((lm for lm in own if lm is not None), None) or self.lm or dspy.settings.lm
         if lm is None:
             hint = "pass lm=, or call dspy.configure(lm=structq.lm('nano'))"
             raise InputError(f"lm: there is none ({hint})", field="lm")
-        return lm
+        return [lm]
 
 
 def check_instruction(value: object) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-__all__ = ["run_coroutine", "run_stream", "stream"]
+__all__ = ["run_stream", "stream"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -59,30 +60,19 @@ def run_stream(
 
     Work goes on between two results. Closing the iterator cancels what is in flight.
     """
+    loop = _loop()
     results = stream(work, items, n_in_flight=n_in_flight)
     try:
         while True:
             try:
-                result = run_coroutine(_next(results))
+                result = _run(_next(results), loop)
             except StopAsyncIteration:
                 return
             yield result
     finally:
-        run_coroutine(_close(results))
-
-
-def run_coroutine(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """The result of a coroutine, run on the loop of this module's own thread.
-
-    It sees the caller's context variables, DSPy's settings among them. One loop serves all calls,
-    so that connections to a server outlive one batch of rows.
-    """
-    future = asyncio.run_coroutine_threadsafe(coroutine, _loop())
-    try:
-        return future.result()
-    except BaseException:  # an interrupt of the caller must not leave the coroutine running
-        future.cancel()
-        raise
+        # An iterator that is dropped as Python ends finds no thread left to close it.
+        if not sys.is_finalizing():
+            _run(_close(results), loop)
 
 
 async def _next(results: AsyncIterator[Result]) -> Result:
@@ -93,18 +83,42 @@ async def _close(results: AsyncIterator[Any]) -> None:
     await results.aclose()  # type: ignore[attr-defined]
 
 
+def _run(coroutine: Coroutine[Any, Any, Result], loop: asyncio.AbstractEventLoop) -> Result:
+    """The result of a coroutine that runs on a loop of this module, with the caller's context."""
+    future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+    try:
+        return future.result()
+    except BaseException:  # an interrupt of the caller must not leave the coroutine running
+        future.cancel()
+        raise
+
+
 _LOCK = threading.Lock()
-_LOOPS: dict[int, asyncio.AbstractEventLoop] = {}
+_LOOPS: dict[tuple[int, int], asyncio.AbstractEventLoop] = {}
 
 
 def _loop() -> asyncio.AbstractEventLoop:
-    """The loop of this process: a fork does not inherit the thread of its parent's."""
+    """The loop that serves this caller, in a thread of its own.
+
+    One loop serves all callers of a process, so that connections to a server outlive one batch of
+    rows. Only a caller that runs on it itself gets the next one: waiting for one's own loop would
+    never end.
+    """
+    try:
+        running = asyncio.get_running_loop()
+    except RuntimeError:
+        running = None
+    pid = os.getpid()  # a fork does not inherit the threads of its parent
     with _LOCK:
-        loop = _LOOPS.get(os.getpid())
-        if loop is None:
-            loop = asyncio.new_event_loop()
-            # Engines without an async twin wait in these threads, one a call in flight.
-            loop.set_default_executor(ThreadPoolExecutor(64, thread_name_prefix="structq-call"))
-            threading.Thread(target=loop.run_forever, name="structq-loop", daemon=True).start()
-            _LOOPS[os.getpid()] = loop
-        return loop
+        level = next((level + 1 for (_, level), loop in _LOOPS.items() if loop is running), 0)
+        if (pid, level) not in _LOOPS:
+            _LOOPS[pid, level] = _start_loop()
+        return _LOOPS[pid, level]
+
+
+def _start_loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    # Engines without an async twin wait in these threads, one a call in flight.
+    loop.set_default_executor(ThreadPoolExecutor(64, thread_name_prefix="structq-call"))
+    threading.Thread(target=loop.run_forever, name="structq-loop", daemon=True).start()
+    return loop
