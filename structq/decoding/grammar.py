@@ -1,0 +1,207 @@
+"""A JSON Schema as a mask over tokens, with a matcher for every row; knows nothing of models."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import llguidance
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from structq.decoding.mask import TokenMask
+from structq.decoding.support import guarded, unsupported
+from structq.decoding.vocabulary import Vocabulary
+from structq.errors import LMError, SchemaError, shorten
+
+__all__ = ["Grammars", "RowMatcher"]
+
+# No whitespace between JSON tokens: a flexible grammar lets a model emit it without end.
+_COMPACT = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}
+# Escapes of free text. Without \b, \f and \u a model that starts to write \frac or \beta has to
+# write \\frac or \\beta.
+_ESCAPES = '"\\nrt'
+# A schema that itself names a control character, or has a pattern, needs all of them.
+_NAMES_CONTROLS = re.compile(r'(?<!\\)(?:\\\\)*\\(?:b|f|u00[01]|u007f)|"pattern":')
+
+
+class Grammars:
+    """Every schema compiled once for one tokenizer; a matcher for each row.
+
+    The text of a row is compact JSON (separators ``,`` and ``:``, keys in the order of the schema)
+    that is valid under the schema, strict UTF-8 without lone surrogates. May be called from
+    several threads.
+
+    Args:
+        tokenizer: The model's tokenizer.
+        eos_token_id: The token that ends an answer.
+        n_vocab: Columns of the model's logits.
+        max_schemas: Compiled schemas kept; the one not used for longest goes first.
+
+    Raises:
+        InputError: The tokenizer cannot serve: see :class:`Vocabulary`.
+    """
+
+    def __init__(
+        self, tokenizer: Tokenizer, *, eos_token_id: int, n_vocab: int, max_schemas: int = 256
+    ) -> None:
+        self.vocabulary = Vocabulary(tokenizer, eos_token_id=eos_token_id, n_vocab=n_vocab)
+        wrapper = llguidance.TokenizerWrapper(_Tokens(self.vocabulary))
+        self._tokenizer = llguidance.LLTokenizer(wrapper, n_vocab=n_vocab, eos_token=eos_token_id)
+        self._max_schemas = max_schemas
+        self._compiled: OrderedDict[str, llguidance.LLMatcher] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def matcher(self, schema: Mapping[str, Any]) -> RowMatcher:
+        """A fresh matcher, at the start of an answer that obeys ``schema``.
+
+        Raises:
+            SchemaError: A keyword that cannot be guaranteed, or a schema that nothing satisfies.
+        """
+        # Keys keep their order: it is the order in which the answer has them.
+        text = _canonical(schema)
+        with self._lock:
+            prototype = self._compiled.get(text)
+            if prototype is None:
+                prototype = self._compile(schema, text)
+                self._compiled[text] = prototype
+                if len(self._compiled) > self._max_schemas:
+                    self._compiled.popitem(last=False)
+            self._compiled.move_to_end(text)
+            return RowMatcher(prototype.deep_copy(), self.vocabulary)
+
+    def _compile(self, schema: Mapping[str, Any], text: str) -> llguidance.LLMatcher:
+        found = unsupported(schema)
+        if found is not None:
+            keyword, pointer = found
+            raise SchemaError(
+                f"the grammar cannot guarantee this of the schema: {keyword!r} at {pointer or '/'}",
+                keyword=keyword,
+                pointer=pointer,
+            )
+        options: Any = dict(_COMPACT)
+        if not _NAMES_CONTROLS.search(text):
+            options["json_allowed_escapes"] = _ESCAPES
+        grammar = llguidance.LLMatcher.grammar_from_json_schema(
+            json.dumps(guarded(schema)), overrides=options
+        )
+        matcher = llguidance.LLMatcher(self._tokenizer, grammar, log_level=0)
+        if matcher.is_error():
+            reason = matcher.get_error().partition("\n<state>")[0]
+            raise SchemaError(f"the schema cannot be compiled: {reason}", keyword="schema")
+        return matcher
+
+
+class RowMatcher:
+    """What one row may say next. Not to be shared between threads.
+
+    The order of calls is: ``apply`` to the logits, choose a token, ``consume`` it; ``forced``
+    tokens are consumed in the same way, without logits.
+    """
+
+    def __init__(self, matcher: llguidance.LLMatcher, vocabulary: Vocabulary) -> None:
+        self._matcher = matcher
+        self._vocabulary = vocabulary
+        self._mask = TokenMask(vocabulary.n_vocab)
+        self._is_current = False
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing but the end of the answer can follow."""
+        if not self._matcher.is_accepting():
+            return False
+        return bool(self._matcher.is_stopped()) or len(self._current_mask().tokens()) == 1
+
+    @property
+    def allowed(self) -> NDArray[np.bool_]:
+        """Which tokens may come next: shape ``(n_vocab,)``.
+
+        The end of the answer is among them only when the text is complete.
+
+        Raises:
+            LMError: The grammar gave up (a limit on its size); without it the row has no guarantee.
+        """
+        return self._current_mask().spread()
+
+    def apply(self, logits: NDArray[np.float32]) -> None:
+        """Set the logits of the tokens that may not come next to minus infinity, in place.
+
+        Args:
+            logits: Shape ``(n_vocab,)``.
+
+        Raises:
+            LMError: See :attr:`allowed`.
+        """
+        self._current_mask().apply(logits)
+
+    def consume(self, token: int) -> None:
+        """Take note that the row took this token, the end of the answer included.
+
+        Raises:
+            LMError: The token may not come here. The matcher is of no use afterwards.
+        """
+        self._is_current = False
+        if not self._matcher.consume_token(token):
+            piece = shorten(self._vocabulary.tokens[token]) if self._is_token(token) else "no token"
+            raise LMError(f"the grammar does not allow token {token} here: {piece}")
+
+    def forced(self) -> list[int]:
+        """Tokens that can only come next, split as the tokenizer splits them; not consumed.
+
+        A token at the end of the run that a longer allowed token covers is left out, so that the
+        model chooses between the two. The end of the answer is not among them.
+
+        Raises:
+            LMError: See :attr:`allowed`.
+        """
+        tokens = list(self._matcher.compute_ff_tokens())
+        self._check()
+        return tokens
+
+    def _current_mask(self) -> TokenMask:
+        if not self._is_current:
+            words = self._mask.words
+            self._matcher.unsafe_compute_mask_ptr(words.ctypes.data, words.nbytes)
+            self._check()
+            self._is_current = True
+        return self._mask
+
+    def _is_token(self, token: int) -> bool:
+        return 0 <= token < self._vocabulary.n_vocab
+
+    def _check(self) -> None:
+        # In its error state llguidance allows the end of the answer, which would pass for a
+        # complete one.
+        if self._matcher.is_error():
+            reason = self._matcher.get_error().partition("\n<state>")[0]
+            raise LMError(f"the grammar gave up: {reason}")
+
+
+class _Tokens:
+    """A vocabulary in the form that ``llguidance.TokenizerWrapper`` reads."""
+
+    bos_token_id = None
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.eos_token_id = vocabulary.eos_token_id
+        self.tokens = vocabulary.tokens
+        self.special_token_ids = vocabulary.special_token_ids
+        self._tokenize = vocabulary.tokenize
+
+    def __call__(self, text: bytes | str) -> list[int]:
+        return self._tokenize(text.decode() if isinstance(text, bytes) else text)
+
+
+def _canonical(schema: Mapping[str, Any]) -> str:
+    try:
+        text = json.dumps(schema, separators=(",", ":"), allow_nan=False)
+        # The escapes of a lone surrogate pass for JSON until something reads them.
+        json.dumps(schema, ensure_ascii=False).encode()
+    except (TypeError, ValueError) as error:
+        raise SchemaError(f"the schema is not JSON: {error}", keyword="schema") from error
+    return text

@@ -1,0 +1,187 @@
+"""A local LM that answers calls: prompt, window and schema checks in front of one scheduler.
+
+Knows nothing of DSPy and Outlines; `pair` and `outlines_model` are the doors for these.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tokenizers import Tokenizer
+
+from structq.decoding import Grammars, SlotPlan
+from structq.engines.measured import TokenPlan, measure_row
+from structq.engines.rows import (
+    Answer,
+    Constraint,
+    FreeText,
+    Row,
+    TextLimits,
+    generate_row,
+)
+from structq.engines.sampling import Sampling
+from structq.engines.scheduler import Runtime, Scheduler
+from structq.errors import InputError, PromptTooLongError, SchemaError
+
+__all__ = ["Call", "LocalLM", "LocalRuntime"]
+
+_MAX_PLANS = 256
+
+
+class LocalRuntime(Runtime, Protocol):
+    """A runtime whose tokenizer can be read, as grammars need it."""
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer; not to be changed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One prompt and what may answer it."""
+
+    messages: Sequence[tuple[str, str]]
+    """``(role, text)`` turns, the oldest first."""
+    schema: Mapping[str, Any] | None = None
+    """JSON Schema of the answer; free text without one."""
+    constraint: Constraint | None = None
+    """In place of a schema: what one row may say. Serves this call alone."""
+    measure: bool = False
+    """Measure the label slots of the schema instead of generating."""
+    sampling: Sampling = field(default_factory=Sampling)
+    """How tokens, or labels, are chosen."""
+    max_tokens: int | None = None
+    """Most tokens of the answer; the window limits it in any case."""
+    stop: tuple[str, ...] = ()
+    """Free text ends before the first of these."""
+    listen: Callable[[Sequence[int]], None] | None = None
+    """Called in the worker with the tokens so far whenever the row has new ones."""
+
+
+class LocalLM:
+    """A runtime with its grammars and its scheduler; safe to use from any thread.
+
+    The worker ends when the object is closed, collected, or at exit of the process.
+    """
+
+    def __init__(self, runtime: LocalRuntime) -> None:
+        self.name = runtime.name
+        self.window = runtime.window
+        self._runtime = runtime
+        self.scheduler = Scheduler(runtime)
+        self._grammars: Grammars | None = None
+        self._plans: dict[str, TokenPlan | None] = {}
+        self._lock = threading.Lock()
+        self.close = weakref.finalize(self, self.scheduler.close)
+        """Ends the worker and cancels its rows; may be called twice."""
+
+    def submit(self, call: Call) -> Future[Answer]:
+        """Queues a call; cancelling the future drops it.
+
+        Raises:
+            PromptTooLongError: The prompt leaves no room for an answer in the window.
+            SchemaError: The schema cannot be guaranteed, or has nothing to measure.
+            InputError: A text, a role or a setting is wrong.
+            RuntimeError: The LM is closed.
+        """
+        return self.scheduler.submit(self._row(call))
+
+    def submit_all(self, calls: Sequence[Call]) -> list[Future[Answer]]:
+        """Queues calls together, or none if one of them raises as in `submit`; futures in order."""
+        return self.scheduler.submit_all([self._row(call) for call in calls])
+
+    def encode(self, messages: Sequence[tuple[str, str]]) -> list[int]:
+        """Tokens of a prompt; see `Runtime.encode`."""
+        return self._runtime.encode(messages)
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Text of tokens; see `Runtime.decode`."""
+        return self._runtime.decode(tokens)
+
+    @property
+    def grammars(self) -> Grammars:
+        """The compiled schemas of this LM."""
+        with self._lock:
+            if self._grammars is None:
+                runtime = self._runtime
+                self._grammars = Grammars(
+                    runtime.tokenizer,
+                    eos_token_id=runtime.eos_token_id,
+                    n_vocab=runtime.n_vocab,
+                )
+            return self._grammars
+
+    def _row(self, call: Call) -> Row:
+        if call.max_tokens is not None and call.max_tokens < 1:
+            raise InputError(
+                f"max_tokens must be 1 or more: found {call.max_tokens}", field="max_tokens"
+            )
+        prompt = self._runtime.encode(call.messages)
+        if call.measure:
+            return self._measured(call, prompt)
+        room = self._room(prompt, n_needed=1)
+        limits = TextLimits(
+            max_tokens=min(call.max_tokens or room, room),
+            eos_token_id=self._runtime.eos_token_id,
+            stop=call.stop,
+        )
+        return generate_row(
+            prompt,
+            self._constraint(call),
+            limits=limits,
+            sampling=call.sampling,
+            decode=self._runtime.decode,
+            listen=call.listen,
+        )
+
+    def _constraint(self, call: Call) -> Constraint:
+        if call.constraint is not None:
+            return call.constraint
+        if call.schema is not None:
+            return self.grammars.matcher(call.schema)
+        specials = self.grammars.vocabulary.special_token_ids
+        return FreeText([token for token in specials if token != self._runtime.eos_token_id])
+
+    def _measured(self, call: Call, prompt: list[int]) -> Row:
+        plan = None if call.schema is None else self._plan(call.schema)
+        if plan is None:
+            raise SchemaError(
+                "only labels can be measured: found a schema with free parts "
+                "(enum, const and boolean in closed objects and fixed-length arrays are allowed)",
+                keyword="measure",
+            )
+        self._room(prompt, n_needed=plan.n_columns)
+        return measure_row(
+            prompt,
+            plan,
+            max_tokens=call.max_tokens,
+            sampling=call.sampling,
+            decode=self._runtime.decode,
+        )
+
+    def _plan(self, schema: Mapping[str, Any]) -> TokenPlan | None:
+        """The schema's plan in tokens, or ``None`` if it has free parts; kept for the next call."""
+        key = json.dumps(schema)
+        with self._lock:
+            if key in self._plans:
+                return self._plans[key]
+        steps = SlotPlan.of(schema)
+        plan = TokenPlan(steps, self.grammars.vocabulary) if steps and steps.slots else None
+        with self._lock:
+            if len(self._plans) >= _MAX_PLANS:
+                self._plans.clear()
+            self._plans[key] = plan
+        return plan
+
+    def _room(self, prompt: Sequence[int], *, n_needed: int) -> int:
+        """Tokens that fit behind the prompt."""
+        room = self._runtime.window - len(prompt)
+        if room < n_needed:
+            raise PromptTooLongError(n_tokens=len(prompt), limit=self._runtime.window - n_needed)
+        return room

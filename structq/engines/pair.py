@@ -1,0 +1,235 @@
+"""The engine pair by which DSPy calls a local LM; knows nothing of signatures and modules.
+
+``dspy.LM("structq/...", engine=LocalEngine(lm), async_engine=AsyncLocalEngine(lm))`` sends its
+canonical requests here. Both engines hand their calls to the one scheduler of the LM, so threads
+and coroutines share its batches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import fields
+from typing import Any, ClassVar
+
+from dspy import lm15
+from dspy.lm15 import Config, Message, Request, Response, Usage
+
+from structq.engines.local import Call, LocalLM
+from structq.engines.registry import open_lm, spec_of
+from structq.engines.rows import Answer, MeasuredSlot
+from structq.engines.sampling import Sampling
+from structq.errors import PromptTooLongError, SchemaError, StructqError
+
+__all__ = ["AsyncLocalEngine", "LocalEngine"]
+
+_HANDLED = frozenset(
+    {"max_tokens", "temperature", "top_p", "top_k", "seed", "stop", "response_format", "extensions"}
+)
+_ROLES = {"user": "user", "assistant": "assistant", "developer": "system"}
+
+
+class _Pair:
+    """What the two engines share."""
+
+    supports_response_schema: ClassVar[bool] = True
+    """DSPy sends a strict JSON schema."""
+    supported_params: ClassVar[frozenset[str]] = _HANDLED - {"extensions"}
+    """Options that a call may set."""
+    measures_labels: ClassVar[bool] = True
+    """``config.extensions={"structq": {"measure": True}}`` gives label distributions."""
+
+    def __init__(self, lm: LocalLM) -> None:
+        self.lm = lm
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        # A copied program shares the engine: one copy of the weights, one batch.
+        return self
+
+    def dump_state(self) -> dict[str, Any]:
+        """Where the LM can be opened again.
+
+        Raises:
+            InputError: The LM was not opened by `structq.lm`.
+        """
+        return {"spec": spec_of(self.lm)}
+
+    @classmethod
+    def load_state(cls, state: Mapping[str, Any]) -> Any:
+        """An engine on the LM that this process has open for the spec, or opens now."""
+        return cls(open_lm(state["spec"]))
+
+
+class LocalEngine(_Pair):
+    """Answers requests of threads; see `structq.lm` for the usual way to get one."""
+
+    def complete(self, request: Request) -> Response:
+        """The answer of the LM, as DSPy's canonical response.
+
+        Raises:
+            dspy.lm15.ContextLengthError: The prompt does not fit the window.
+            dspy.lm15.UnsupportedFeatureError: A schema keyword cannot be guaranteed, or an option
+                is not known here.
+            dspy.lm15.InvalidRequestError: A value is wrong.
+            dspy.lm15.NotConfiguredError: The engine is closed.
+        """
+        with _Canonical():
+            answer = self.lm.submit(_call(request)).result()
+        return _response(request, answer)
+
+    def stream(self, request: Request) -> Iterator[Any]:
+        """The whole answer as one stream of events."""
+        return iter(lm15.response_to_events(self.complete(request)))
+
+    def close(self) -> None:
+        """Ends the LM for everyone who shares it."""
+        self.lm.close()
+
+
+class AsyncLocalEngine(_Pair):
+    """Answers requests of coroutines; cancelling one drops its row."""
+
+    async def complete(self, request: Request) -> Response:
+        """The answer of the LM; raises as `LocalEngine.complete` does."""
+        with _Canonical():
+            answer = await asyncio.wrap_future(self.lm.submit(_call(request)))
+        return _response(request, answer)
+
+    async def stream(self, request: Request) -> AsyncIterator[Any]:
+        """The whole answer as one stream of events."""
+        for event in lm15.response_to_events(await self.complete(request)):
+            yield event
+
+    async def aclose(self) -> None:
+        """Ends the LM for everyone who shares it."""
+        await asyncio.to_thread(self.lm.close)
+
+
+class _Canonical:
+    """Turns structq's errors into those that DSPy knows."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, PromptTooLongError):
+            raise lm15.ContextLengthError(str(error)) from error
+        if isinstance(error, SchemaError):
+            raise lm15.UnsupportedFeatureError(str(error), feature=error.keyword) from error
+        if isinstance(error, StructqError):
+            raise lm15.InvalidRequestError(str(error)) from error
+        if isinstance(error, RuntimeError) and "closed" in str(error):
+            raise lm15.NotConfiguredError(str(error)) from error
+
+
+def _call(request: Request) -> Call:
+    config = request.config
+    _refuse_unknown(request)
+    sampling = Sampling(
+        temperature=config.temperature or 0.0,
+        top_p=1.0 if config.top_p is None else config.top_p,
+        top_k=config.top_k,
+        seed=config.seed,
+    )
+    return Call(
+        messages=_turns(request),
+        schema=_schema(config),
+        measure=_measure(config),
+        sampling=sampling,
+        max_tokens=config.max_tokens,
+        stop=tuple(config.stop),
+    )
+
+
+def _refuse_unknown(request: Request) -> None:
+    if request.tools:
+        raise lm15.UnsupportedFeatureError("local LMs call no tools", feature="tools")
+    empty = Config()
+    for option in fields(Config):
+        value = getattr(request.config, option.name)
+        if option.name not in _HANDLED and value != getattr(empty, option.name):
+            raise lm15.UnsupportedFeatureError(
+                f"local LMs do not know {option.name}: found {value!r} "
+                f"({', '.join(sorted(_HANDLED))} are allowed)",
+                feature=f"config.{option.name}",
+            )
+
+
+def _turns(request: Request) -> list[tuple[str, str]]:
+    turns = [] if request.system is None else [("system", _system(request))]
+    for place, message in enumerate(request.messages):
+        if message.role not in _ROLES or message.text is None:
+            raise lm15.UnsupportedFeatureError(
+                f"local LMs read text of the user and the assistant: found a {message.role} "
+                "message" + ("" if message.text is not None else " that is not all text"),
+                feature=f"messages[{place}]",
+            )
+        turns.append((_ROLES[message.role], message.text))
+    return turns
+
+
+def _system(request: Request) -> str:
+    if isinstance(request.system, str):
+        return request.system
+    text = Message.developer(request.system or "").text
+    if text is None:
+        raise lm15.UnsupportedFeatureError("the system message is not all text", feature="system")
+    return str(text)
+
+
+def _schema(config: Config) -> Mapping[str, Any] | None:
+    wanted = config.response_format
+    if wanted is None:
+        return None
+    if wanted.get("type") == "json_schema" and isinstance(wanted.get("schema"), Mapping):
+        schema: Mapping[str, Any] = wanted["schema"]
+        return schema
+    raise lm15.UnsupportedFeatureError(
+        f"a response_format without a schema cannot be guaranteed: {wanted.get('type')!r} "
+        "('json_schema' is allowed; DSPy sends it for outputs other than free-form dicts)",
+        feature="config.response_format",
+    )
+
+
+def _measure(config: Config) -> bool:
+    extensions = dict(config.extensions or {})
+    own = extensions.pop("structq", {})
+    unknown = sorted(extensions)
+    if isinstance(own, Mapping):
+        unknown += [f"structq.{name}" for name in own if name != "measure"]
+    if unknown or not isinstance(own, Mapping):
+        raise lm15.UnsupportedFeatureError(
+            f"unknown extensions: {unknown or own!r} (structq.measure is allowed)",
+            feature="config.extensions",
+        )
+    return bool(own.get("measure", False))
+
+
+def _response(request: Request, answer: Answer) -> Response:
+    return Response(
+        id=None,
+        model=request.model,
+        message=Message.assistant(answer.text),
+        finish_reason=answer.finish_reason,
+        usage=Usage(input_tokens=answer.n_prompt_tokens, output_tokens=answer.n_output_tokens),
+        provider_data={"structq": _provider_data(answer)},
+    )
+
+
+def _provider_data(answer: Answer) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "n_passes": answer.n_passes,
+        "n_forced_tokens": answer.n_forced_tokens,
+    }
+    if answer.slots is not None:
+        data["labels"] = _labels(answer.slots)
+        data["distributions"] = [slot.probabilities.tolist() for slot in answer.slots]
+        data["label_mass"] = [slot.mass for slot in answer.slots]
+    return data
+
+
+def _labels(slots: tuple[MeasuredSlot, ...]) -> list[Any]:
+    """The label values, once if all slots have the same, else one list a slot."""
+    each = [[json.loads(label) for label in slot.labels] for slot in slots]
+    return each[0] if all(labels == each[0] for labels in each) else each

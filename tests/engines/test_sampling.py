@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+from structq.engines.sampling import Sampler, Sampling
+from structq.errors import InputError
+
+LOGITS = np.log(np.array([0.1, 0.5, 0.15, 0.25])).astype(np.float32)
+
+
+def draws(n=4000, logits=LOGITS, **settings):
+    sampler = Sampler(Sampling(seed=0, **settings))
+    return np.bincount([sampler.choose(logits) for _ in range(n)], minlength=len(logits)) / n
+
+
+def test_greedy_takes_the_lowest_of_equals():
+    assert Sampler(Sampling()).choose(np.array([0.0, 3.0, 3.0], np.float32)) == 1
+
+
+def test_temperature_one_draws_from_the_softmax():
+    np.testing.assert_allclose(draws(temperature=1.0), np.exp(LOGITS), atol=0.03)
+
+
+def test_low_temperature_sharpens():
+    expected = np.exp(LOGITS * 2) / np.exp(LOGITS * 2).sum()
+    np.testing.assert_allclose(draws(temperature=0.5), expected, atol=0.03)
+
+
+def test_top_k_keeps_the_most_probable():
+    np.testing.assert_allclose(draws(temperature=1.0, top_k=2), [0, 2 / 3, 0, 1 / 3], atol=0.03)
+
+
+@pytest.mark.parametrize(
+    ("top_p", "kept"), [(0.5, [1]), (0.51, [1, 3]), (0.76, [1, 3, 2]), (1e-9, [1])], ids=str
+)
+def test_top_p_keeps_the_smallest_set_that_reaches_it(top_p, kept):
+    assert set(np.flatnonzero(draws(temperature=1.0, top_p=top_p))) == set(kept)
+
+
+def test_what_a_mask_forbids_is_never_drawn():
+    masked = LOGITS.copy()
+    masked[[1, 3]] = -np.inf
+    assert not draws(logits=masked, temperature=5.0)[[1, 3]].any()
+
+
+def test_one_seed_gives_one_sequence():
+    def sequence(seed):
+        sampler = Sampler(Sampling(temperature=1.0, seed=seed))
+        return [sampler.choose(LOGITS) for _ in range(50)]
+
+    assert sequence(3) == sequence(3) != sequence(4)
+
+
+@pytest.mark.parametrize("logits", [[-np.inf, -np.inf], [0.0, np.nan]], ids=["none", "nan"])
+def test_logits_that_allow_nothing_are_refused(logits):
+    with pytest.raises(ValueError, match="no token can be chosen"):
+        Sampler(Sampling()).choose(np.array(logits, np.float32))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"temperature": -1.0},
+        {"temperature": float("nan")},
+        {"top_p": 0.0},
+        {"top_p": 1.1},
+        {"top_k": 0},
+        {"seed": -1},
+    ],
+    ids=str,
+)
+def test_settings_out_of_range_are_named(bad):
+    with pytest.raises(InputError, match=next(iter(bad))):
+        Sampling(**bad)
