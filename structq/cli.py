@@ -183,7 +183,6 @@ class _Settings:
     window: int
     max_tokens: int | None
     temperature: float | None
-
     seed: int
 
     def open_lm(self) -> dspy.LM:
