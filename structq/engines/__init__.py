@@ -22,7 +22,8 @@ def lm(spec: str, **options: Any) -> dspy.LM:
 
     Args:
         spec: ``"nano"`` (the LM in this package), ``"onnx:<folder>"``, or a DSPy model string.
-        options: Passed to `dspy.LM`: ``temperature``, ``max_tokens``, ``cache``, ...
+        options: Passed to `dspy.LM`: ``temperature``, ``max_tokens``, ``cache``, ... A local LM does
+            not use DSPy's response cache unless ``cache=True``.
 
     Raises:
         InputError: The spec names no LM.
@@ -55,8 +56,9 @@ def _local(spec: str, options: dict[str, Any]) -> dspy.LM:
 
     local = open_lm(spec)
     # The weights are part of the name: DSPy's cache knows a response by model string and messages.
-    # Nothing fails by chance here, so nothing is worth a retry.
-    settings = {"num_retries": 0, **options}
+    # Nothing fails by chance here, so nothing is worth a retry. And DSPy's cache on disk outlives
+    # the code that decodes: an answer of an older structq must not pass for one of this.
+    settings = {"num_retries": 0, "cache": False, **options}
     return dspy.LM(
         f"structq/{local.name}",
         engine=LocalEngine(local),
