@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from structq.decoding.mask import TokenMask
 from structq.decoding.support import guarded, unsupported
 from structq.decoding.vocabulary import Vocabulary
 from structq.errors import LMError, SchemaError, shorten
@@ -106,43 +107,37 @@ class RowMatcher:
     def __init__(self, matcher: llguidance.LLMatcher, vocabulary: Vocabulary) -> None:
         self._matcher = matcher
         self._vocabulary = vocabulary
-        self._words = np.zeros((vocabulary.n_vocab + 31) // 32, dtype=np.int32)
-        self._allowed: NDArray[np.bool_] | None = None
+        self._mask = TokenMask(vocabulary.n_vocab)
+        self._is_current = False
 
     @property
     def is_complete(self) -> bool:
         """Whether nothing but the end of the answer can follow."""
         if not self._matcher.is_accepting():
             return False
-        return bool(self._matcher.is_stopped()) or int(self.allowed.sum()) == 1
+        return bool(self._matcher.is_stopped()) or len(self._current_mask().tokens()) == 1
 
     @property
     def allowed(self) -> NDArray[np.bool_]:
-        """Which tokens may come next: shape ``(n_vocab,)``, valid until the next ``consume``.
+        """Which tokens may come next: shape ``(n_vocab,)``.
 
         The end of the answer is among them only when the text is complete.
 
         Raises:
-            LMError: The grammar gave up (a limit on its size); the row cannot go on under its
-                guarantee.
+            LMError: The grammar gave up (a limit on its size); without it the row has no guarantee.
         """
-        if self._allowed is None:
-            self._matcher.unsafe_compute_mask_ptr(self._words.ctypes.data, self._words.nbytes)
-            self._check()
-            bits = np.unpackbits(self._words.view(np.uint8), bitorder="little")
-            self._allowed = bits[: self._vocabulary.n_vocab].view(np.bool_)
-        return self._allowed
+        return self._current_mask().spread()
 
     def apply(self, logits: NDArray[np.float32]) -> None:
         """Set the logits of the tokens that may not come next to minus infinity, in place.
 
         Args:
-            logits: Shape ``(n_vocab,)``, of any float type.
+            logits: Shape ``(n_vocab,)``.
 
         Raises:
             LMError: See :attr:`allowed`.
         """
-        np.copyto(logits, -np.inf, where=~self.allowed)
+        self._current_mask().apply(logits)
 
     def consume(self, token: int) -> None:
         """Take note that the row took this token, the end of the answer included.
@@ -150,7 +145,7 @@ class RowMatcher:
         Raises:
             LMError: The token may not come here. The matcher is of no use afterwards.
         """
-        self._allowed = None
+        self._is_current = False
         if not self._matcher.consume_token(token):
             piece = shorten(self._vocabulary.tokens[token]) if self._is_token(token) else "no token"
             raise LMError(f"the grammar does not allow token {token} here: {piece}")
@@ -167,6 +162,14 @@ class RowMatcher:
         tokens = list(self._matcher.compute_ff_tokens())
         self._check()
         return tokens
+
+    def _current_mask(self) -> TokenMask:
+        if not self._is_current:
+            words = self._mask.words
+            self._matcher.unsafe_compute_mask_ptr(words.ctypes.data, words.nbytes)
+            self._check()
+            self._is_current = True
+        return self._mask
 
     def _is_token(self, token: int) -> bool:
         return 0 <= token < self._vocabulary.n_vocab
@@ -196,6 +199,9 @@ class _Tokens:
 
 def _canonical(schema: Mapping[str, Any]) -> str:
     try:
-        return json.dumps(schema, separators=(",", ":"), allow_nan=False)
+        text = json.dumps(schema, separators=(",", ":"), allow_nan=False)
+        # The escapes of a lone surrogate pass for JSON until something reads them.
+        json.dumps(schema, ensure_ascii=False).encode()
     except (TypeError, ValueError) as error:
         raise SchemaError(f"the schema is not JSON: {error}", keyword="schema") from error
+    return text

@@ -50,6 +50,7 @@ class RowwiseProcessor(OutlinesLogitsProcessor):
         if not schemas:
             raise InputError("schemas is empty: one a row is needed", field="schemas")
         super().__init__(tensor_library_name)
+        self._adapter: Any = self.tensor_adapter  # Outlines gives its methods no types
         self._grammars = grammars
         self._schemas = tuple(schemas)
         self._rows: list[_Row] = []
@@ -80,7 +81,7 @@ class RowwiseProcessor(OutlinesLogitsProcessor):
         elif input_ids.shape[1] <= self._n_seen:
             raise InputError("no new token since the last step (reset starts a generation)")
         else:
-            self._consume(self.tensor_adapter.to_list(input_ids[:, self._n_seen :]))
+            self._consume(self._adapter.to_list(input_ids[:, self._n_seen :]))
         self._n_seen = input_ids.shape[1]
         expected = (len(self._rows), self._grammars.vocabulary.n_vocab)
         if tuple(logits.shape) != expected:
@@ -103,9 +104,9 @@ class RowwiseProcessor(OutlinesLogitsProcessor):
 
     def _masked(self, logits: Any, forbidden: NDArray[np.bool_]) -> Any:
         mask: Any = forbidden
-        if self.tensor_adapter.library_name == "torch":
-            mask = self.tensor_adapter.torch.from_numpy(forbidden).to(logits.device)
-        return self.tensor_adapter.apply_mask(logits, mask, -np.inf)
+        if self._adapter.library_name == "torch":
+            mask = self._adapter.torch.from_numpy(forbidden).to(logits.device)
+        return self._adapter.apply_mask(logits, mask, -np.inf)
 
 
 class _Row:

@@ -7,9 +7,11 @@ an independent validator.
 
 from __future__ import annotations
 
+import decimal
 import math
 import re
 from collections.abc import Iterator, Mapping
+from types import NoneType
 from typing import Any
 
 __all__ = ["guarded", "unsupported"]
@@ -27,18 +29,31 @@ _KEYWORDS = (
     | frozenset(["items", "prefixItems", "minItems", "maxItems"])
     | frozenset(["minLength", "maxLength", "pattern", "format", "multipleOf"])
 )
+_NUMERIC = ["minItems", "maxItems", "minLength", "maxLength", *sorted(_NUMBER_BOUNDS)]
+# What the value of a keyword has to be; absent ones read as None.
+_VALUES: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(_NUMERIC, (int, float, NoneType)),
+    **dict.fromkeys(["$defs", "definitions", "properties"], (Mapping, NoneType)),
+    **dict.fromkeys(["required", "enum", "prefixItems"], (list, NoneType)),
+    "type": (str, list, NoneType),
+}
 _TYPES = frozenset(["object", "array", "string", "integer", "number", "boolean", "null"])
-# Not date and date-time: the grammar lets through 30 February. Not uri and hostname: their
-# checkers disagree.
+# Not date and date-time: the grammar takes 29 February of any year. Not email, uri and hostname:
+# no two checkers agree on them.
 _FORMATS = frozenset({"uuid", "ipv4"})
-# Constructs that mean the same set of strings, or fewer, to the grammar, to ECMA 262 and to Python.
+# Constructs that let the grammar write what Python's re, which reads the answer, does not match.
 _UNPORTABLE = re.compile(r"(?<!\\)(?:\\\\)*(?:\\[SWDBbpPkAZzc0-9]|\(\?(?!:))")
+# The same for character classes, after escapes are taken out: nested ones, set operations, [].
+_UNPORTABLE_CLASS = re.compile(r"\[(?:\^?\]|[^\]]*(?:\[|&&|--|~~|\|\|))")
 _AT_MOST = (("minItems", "maxItems"), ("minLength", "maxLength"), ("minimum", "maximum"))
 
-_LARGEST = 2**53 - 1
-"""Numbers without a bound end here: JSON readers agree up to it (RFC 7493, section 2.2)."""
+_DIGITS = 15
+"""Significant digits of a bound on numbers: the grammar rounds longer ones, at times outwards."""
+_LARGEST = 10**_DIGITS - 1
+"""Numbers without a bound end here; every JSON reader holds such an integer exactly."""
 _SMALLEST = 1e-12
 """Distance kept from an excluded zero, to which a long enough fraction rounds."""
+_UPWARDS = decimal.Context(prec=_DIGITS, rounding=decimal.ROUND_CEILING)
 
 
 def unsupported(schema: Mapping[str, Any]) -> Fault | None:
@@ -78,26 +93,44 @@ def _with_bounds(node: Mapping[str, Any]) -> Mapping[str, Any]:
     kinds = _kinds(node)
     if not kinds & {"integer", "number"} or "enum" in node or "const" in node:
         return node
-    low, high = node.get("minimum", -_LARGEST), node.get("maximum", _LARGEST)
-    if "exclusiveMinimum" in node:
-        low = max(low, _beyond(node["exclusiveMinimum"], math.inf, whole="number" not in kinds))
-    if "exclusiveMaximum" in node:
-        high = min(high, _beyond(node["exclusiveMaximum"], -math.inf, whole="number" not in kinds))
+    whole = "number" not in kinds
+    low = _lowest(node.get("minimum"), node.get("exclusiveMinimum"), whole=whole)
+    high = _lowest(_minus(node.get("maximum")), _minus(node.get("exclusiveMaximum")), whole=whole)
     rest = {key: value for key, value in node.items() if key not in _NUMBER_BOUNDS}
-    return {**rest, "minimum": low, "maximum": high}
+    return {**rest, "minimum": low, "maximum": -high}
 
 
-def _beyond(bound: float, towards: float, *, whole: bool) -> float:
-    """The first number past an excluded bound."""
-    step = 1 if towards > 0 else -1
-    if whole:
-        return math.floor(bound) + 1 if step > 0 else math.ceil(bound) - 1
-    return math.nextafter(bound, towards) if bound else step * _SMALLEST
+def _minus(bound: float | None) -> float | None:
+    return None if bound is None else -bound
+
+
+def _lowest(bound: float | None, excluded: float | None, *, whole: bool) -> float:
+    """The least number that is at least ``bound``, above ``excluded`` and not below the limit."""
+    found: list[float] = [-_LARGEST]
+    if bound is not None:
+        found.append(math.ceil(bound) if whole else _decimal_above(bound))
+    if excluded is not None:
+        found.append(math.floor(excluded) + 1 if whole else _decimal_past(excluded))
+    return max(found)
+
+
+def _decimal_above(bound: float) -> float:
+    return float(_UPWARDS.create_decimal(repr(bound)))
+
+
+def _decimal_past(excluded: float) -> float:
+    if not excluded:
+        return _SMALLEST
+    return float(_UPWARDS.next_plus(decimal.Decimal(repr(excluded))))
 
 
 def _faults(node: Any, pointer: str, root: Mapping[str, Any]) -> Iterator[Fault]:
     if not isinstance(node, Mapping):
         yield pointer.rpartition("/")[2] or "schema", pointer
+        return
+    malformed = [key for key, kinds in _VALUES.items() if not isinstance(node.get(key), kinds)]
+    if malformed:
+        yield malformed[0], pointer
         return
     yield from _definition_faults(node, pointer, root)
     keys = node.keys() - _ANNOTATIONS - _DEFINITIONS - ({"$id"} if not pointer else set())
@@ -213,9 +246,11 @@ def _divides_exactly(divisor: Any, kinds: set[str]) -> bool:
 def _is_portable(pattern: Any) -> bool:
     if not isinstance(pattern, str) or _UNPORTABLE.search(pattern):
         return False
+    if _UNPORTABLE_CLASS.search(re.sub(r"\\.", "x", pattern, flags=re.DOTALL)):
+        return False
     try:
         re.compile(pattern)
-    except re.error:
+    except (re.error, OverflowError, RecursionError):
         return False
     return True
 

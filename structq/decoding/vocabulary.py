@@ -94,7 +94,9 @@ class Vocabulary:
             for token, piece in enumerate(self.tokens)
             if piece.startswith(prefix) and token not in specials
         ]
-        return np.array(found, dtype=np.intp)
+        ids = np.array(found, dtype=np.intp)
+        ids.setflags(write=False)  # it is cached, and callers share it
+        return ids
 
 
 def _plain_copy(tokenizer: Tokenizer) -> Tokenizer:

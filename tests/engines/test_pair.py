@@ -225,7 +225,7 @@ def test_cancelling_a_coroutine_drops_its_row(engine):
 
     asyncio.run(cancel())
     assert engine.complete(request("still here", scores(1), measure=True)).text
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while engine.lm.scheduler._running and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not engine.lm.scheduler._running
@@ -407,7 +407,7 @@ for _ in range(64):
 time.sleep(0.05)
 """
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=180
     )
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -417,7 +417,7 @@ def test_a_forgotten_lm_ends_its_worker(tiny_folder):
     model.submit(request_call()).result()
     worker = model.scheduler._worker
     del model
-    worker.join(5)
+    worker.join(60)
     assert not worker.is_alive()
     assert worker not in threading.enumerate()
 

@@ -1,0 +1,306 @@
+"""Draws answers from random logits through the masks of `structq.decoding` and checks every one.
+
+    python benchmarks/guarantee.py                                # nano's vocabulary
+    python benchmarks/guarantee.py --tokenizer tokenizer.json --vectors 100000 --texts 10000
+    python benchmarks/guarantee.py --synthetic-vocabulary 131072
+
+Score vectors have K = 1 to 16 scores, on the list-wise scale 1..K+1 or on a fixed one. Texts are
+`{"evolved_response": string}`: the first tokens of each are drawn from plain random logits, after
+which the tokens that begin with a quote are favoured, so that texts end. A text that reaches the
+cap all the same is counted as cut off and never as valid. Every answer is parsed strictly (UTF-8,
+no duplicate keys, no NaN), compared with its schema by code that knows nothing of the grammar, and
+written again: the compact form has to come out byte for byte. Exit code 1 if any is invalid,
+2 if there is nothing to run on.
+
+Half of the answers jump over forced tokens, the other half take every token from the mask.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import statistics
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+from structq.decoding import Grammars, RowMatcher
+
+NANO = Path(__file__).parent.parent / "structq" / "nano" / "tokenizer.json"
+FIXED_SCALES = [(1, 6), (0, 9), (1, 10), (1, 100), (-3, 3)]
+EVOLVED: dict[str, Any] = {
+    "type": "object",
+    "properties": {"evolved_response": {"type": "string"}},
+    "required": ["evolved_response"],
+    "additionalProperties": False,
+}
+QUOTE_BIAS = 8.0
+
+
+@dataclass
+class Timings:
+    """Seconds of single operations, by name."""
+
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, name: str, started: float) -> None:
+        """Take down what ran since ``started``."""
+        self.seconds.setdefault(name, []).append(time.perf_counter() - started)
+
+    def lines(self) -> Iterator[str]:
+        """One line of text an operation."""
+        for name, found in self.seconds.items():
+            high = float(np.quantile(found, 0.99))
+            middle = statistics.median(found)
+            times = f"median {1e6 * middle:7.1f} us   99 % {1e6 * high:8.1f} us"
+            yield f"  {name:<15} {times}   n {len(found)}"
+
+
+class Sampler:
+    """Draws one answer after the other from random logits."""
+
+    def __init__(self, grammars: Grammars, timings: Timings) -> None:
+        self._grammars = grammars
+        self._timings = timings
+        tokens = grammars.vocabulary.tokens
+        # One block of noise is drawn; each step reads it from another place.
+        noise = np.random.default_rng(0).normal(size=2 * len(tokens) + 4096)
+        self._noise = noise.astype(np.float32)
+        self._quotes = np.zeros(len(tokens), dtype=np.float32)
+        self._quotes[grammars.vocabulary.starting_with(b'"')] = QUOTE_BIAS
+        self._eos = grammars.vocabulary.eos_token_id
+
+    def draw(
+        self, schema: dict[str, Any], rng: np.random.Generator, *, free: int, cap: int, jump: bool
+    ) -> tuple[bytes, bool]:
+        """The bytes of one answer, and whether it ended before ``cap`` tokens."""
+        started = time.perf_counter()
+        matcher = self._grammars.matcher(schema)
+        self._timings.add("new matcher", started)
+        taken: list[int] = []
+        while len(taken) < cap:
+            if jump:
+                taken += self._jump(matcher)
+            token = self._choose(matcher, rng, favour_end=len(taken) >= free)
+            if token == self._eos:
+                return self._grammars.vocabulary.decode(taken), True
+            taken.append(token)
+        return self._grammars.vocabulary.decode(taken), False
+
+    def _jump(self, matcher: RowMatcher) -> list[int]:
+        started = time.perf_counter()
+        run = matcher.forced()
+        self._timings.add("forced run", started)
+        for token in run:
+            matcher.consume(token)
+        return run
+
+    def _choose(self, matcher: RowMatcher, rng: np.random.Generator, *, favour_end: bool) -> int:
+        logits = self._logits(rng)
+        if favour_end:
+            logits += self._quotes
+        started = time.perf_counter()
+        matcher.apply(logits)
+        self._timings.add("mask and apply", started)
+        token = int(np.argmax(logits))
+        started = time.perf_counter()
+        matcher.consume(token)
+        self._timings.add("consume", started)
+        return token
+
+    def _logits(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        at = int(rng.integers(len(self._noise) - len(self._quotes)))
+        return self._noise[at : at + len(self._quotes)].copy()
+
+
+def read_strictly(text: bytes) -> Any:
+    """The value, if the text is strict and compact JSON.
+
+    Raises:
+        ValueError: It is not.
+    """
+
+    def refuse(name: str) -> Any:
+        raise ValueError(f"not a JSON number: {name}")
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len({key for key, _ in pairs}) < len(pairs):
+            raise ValueError("a key is there twice")
+        return dict(pairs)
+
+    value = json.loads(text.decode("utf-8"), parse_constant=refuse, object_pairs_hook=unique)
+    if json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8") != text:
+        raise ValueError("not the compact form")
+    return value
+
+
+def score_fault(text: bytes, n_scores: int, labels: range) -> str | None:
+    """What is wrong with a score vector."""
+    try:
+        value = read_strictly(text)
+    except ValueError as error:
+        return str(error)
+    if not isinstance(value, dict) or list(value) != ["scores"]:
+        return "other keys"
+    scores = value["scores"]
+    if not isinstance(scores, list) or len(scores) != n_scores:
+        return "another number of scores"
+    return None if all(type(score) is int and score in labels for score in scores) else "label"
+
+
+def text_fault(text: bytes) -> str | None:
+    """What is wrong with an evolved text."""
+    try:
+        value = read_strictly(text)
+    except ValueError as error:
+        return str(error)
+    if not isinstance(value, dict) or list(value) != ["evolved_response"]:
+        return "other keys"
+    return None if isinstance(value["evolved_response"], str) else "not a text"
+
+
+def score_schema(n_scores: int, labels: range) -> dict[str, Any]:
+    """The closed schema of a list of exactly ``n_scores`` labels."""
+    scores = {
+        "type": "array",
+        "items": {"enum": list(labels)},
+        "minItems": n_scores,
+        "maxItems": n_scores,
+    }
+    return {**EVOLVED, "properties": {"scores": scores}, "required": ["scores"]}
+
+
+def check_vectors(sampler: Sampler, n: int, seed: int) -> Counter[str]:
+    """Counts of valid and invalid score vectors."""
+    found: Counter[str] = Counter()
+    for index in range(n):
+        rng = np.random.default_rng([seed, 1, index])
+        n_scores = 1 + index % 16
+        low, high = FIXED_SCALES[index // 32 % len(FIXED_SCALES)]
+        labels = range(1, n_scores + 2) if index // 16 % 2 == 0 else range(low, high + 1)
+        schema = score_schema(n_scores, labels)
+        text, ended = sampler.draw(schema, rng, free=1000, cap=1000, jump=bool(rng.integers(2)))
+        fault = score_fault(text, n_scores, labels) if ended else "cut off"
+        found[_named(fault, text)] += 1
+    return found
+
+
+def check_texts(sampler: Sampler, n: int, seed: int, max_tokens: int) -> Counter[str]:
+    """Counts of valid, invalid and cut off texts."""
+    found: Counter[str] = Counter()
+    for index in range(n):
+        rng = np.random.default_rng([seed, 2, index])
+        free = int(rng.integers(1, max_tokens // 2))
+        text, ended = sampler.draw(
+            EVOLVED, rng, free=free, cap=max_tokens, jump=bool(rng.integers(2))
+        )
+        found[_named(text_fault(text), text) if ended else "cut off"] += 1
+    return found
+
+
+def _named(fault: str | None, text: bytes) -> str:
+    if fault is None:
+        return "valid"
+    print(f"  INVALID ({fault}): {text[:200]!r}", file=sys.stderr)
+    return "invalid"
+
+
+def synthetic_tokenizer(n_vocab: int) -> Tokenizer:
+    """A byte-level BPE vocabulary of the given size, made without a corpus, the same every time.
+
+    Merges join two tokens drawn from those before them, the early ones more often, up to 16 bytes;
+    so there are tokens with quotes, backslashes and parts of characters at any place in them.
+    """
+    rng = np.random.default_rng(n_vocab)
+    pieces = sorted(pre_tokenizers.ByteLevel.alphabet())
+    known, merges = set(pieces), []
+    while len(pieces) < n_vocab - 1:
+        left, right = (pieces[int(place * len(pieces))] for place in rng.random((2,)) ** 3)
+        joined = left + right
+        if joined in known or len(joined) > 16:
+            continue
+        known.add(joined)
+        pieces.append(joined)
+        merges.append((left, right))
+    vocab = {"<|end|>": 0, **{piece: 1 + at for at, piece in enumerate(pieces)}}
+    tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(["<|end|>"])
+    return tokenizer
+
+
+def _tokenizer(args: argparse.Namespace) -> Tokenizer:
+    if args.synthetic_vocabulary:
+        return synthetic_tokenizer(args.synthetic_vocabulary)
+    path = args.tokenizer or NANO
+    if not path.is_file():
+        _refuse(f"no tokenizer at {path} (name one: --tokenizer, or --synthetic-vocabulary N)")
+    return Tokenizer.from_file(str(path))
+
+
+def _end_token(tokenizer: Tokenizer, name: str | None) -> int:
+    for one in [name] if name else ["<|end|>", "<|im_end|>", "</s>", "<|endoftext|>", "<|eot_id|>"]:
+        found = tokenizer.token_to_id(one)
+        if found is not None:
+            return int(found)
+    _refuse(f"the tokenizer has no end-of-answer token {name or ''} (name it with --eos)")
+
+
+def _refuse(reason: str) -> NoReturn:
+    print(reason, file=sys.stderr)
+    sys.exit(2)
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--tokenizer", type=Path, help="a tokenizer.json (default: nano's)")
+    source.add_argument("--synthetic-vocabulary", type=int, metavar="N", help="N made-up tokens")
+    parser.add_argument("--eos", help="the end-of-answer token (default: the usual names)")
+    parser.add_argument("--vectors", type=int, default=20_000)
+    parser.add_argument("--texts", type=int, default=2_000)
+    parser.add_argument("--max-tokens", type=int, default=160, help="cap of a text")
+    parser.add_argument("--seed", type=int, default=42)
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the checks; 0 if every answer is valid."""
+    args = _arguments(argv)
+    print("command:", shlex.join(["python", "benchmarks/guarantee.py", *(argv or sys.argv[1:])]))
+    started = time.perf_counter()
+    tokenizer = _tokenizer(args)
+    n_vocab = tokenizer.get_vocab_size(with_added_tokens=True)
+    eos = _end_token(tokenizer, args.eos)
+    built = time.perf_counter()
+    grammars = Grammars(tokenizer, eos_token_id=eos, n_vocab=n_vocab)
+    print(f"vocabulary: {n_vocab} tokens, ready in {time.perf_counter() - built:.2f} s")
+    print(f"settings: seed {args.seed}, texts of at most {args.max_tokens} tokens")
+    timings = Timings()
+    sampler = Sampler(grammars, timings)
+    vectors = check_vectors(sampler, args.vectors, args.seed)
+    print(_line("score vectors", vectors))
+    texts = check_texts(sampler, args.texts, args.seed, args.max_tokens)
+    print(_line("evolved texts", texts))
+    print("cost of one operation:", *timings.lines(), sep="\n")
+    print(f"seconds: {time.perf_counter() - started:.1f}")
+    return int(bool(vectors["invalid"] or texts["invalid"]))
+
+
+def _line(name: str, found: Counter[str]) -> str:
+    counts = ", ".join(f"{found[kind]} {kind}" for kind in ("valid", "invalid", "cut off"))
+    return f"{name}: {found.total()} drawn, {counts}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
