@@ -120,6 +120,7 @@ class TransformersRuntime:
         """
         return self.extend_many([slot], [tokens], n_logits)[0]
 
+    @torch.inference_mode()
     def extend_many(
         self, slots: Sequence[int], tokens: Sequence[Sequence[int]], n_logits: int
     ) -> NDArray[np.float32]:
