@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 __all__ = ["lm"]
 
-_ALLOWED = "'nano', 'onnx:<folder>', or a DSPy model string such as 'openai/gpt-4o-mini'"
+_ALLOWED = (
+    "'nano', 'onnx:<folder>', 'transformers:<folder or hub id>', or a DSPy model string such as "
+    "'openai/gpt-4o-mini'"
+)
 
 
 def lm(spec: str, **options: Any) -> dspy.LM:
@@ -21,11 +24,14 @@ def lm(spec: str, **options: Any) -> dspy.LM:
     the same batches.
 
     Args:
-        spec: ``"nano"`` (the LM in this package), ``"onnx:<folder>"``, or a DSPy model string.
-        options: Passed to `dspy.LM`: ``temperature``, ``max_tokens``, ``cache``, ...
+        spec: ``"nano"`` (the LM in this package), ``"onnx:<folder>"``,
+            ``"transformers:<folder or hub id>"``, or a DSPy model string.
+        options: Passed to `dspy.LM`: ``temperature``, ``max_tokens``, ``cache``, ... For
+            transformers also ``device``, ``dtype``, ``revision``, ``window`` and ``n_slots``, as in
+            `structq.engines.transformers.TransformersRuntime`.
 
     Raises:
-        InputError: The spec names no LM.
+        InputError: The spec names no LM that can be opened, or a package for it is missing.
 
     Example:
         >>> import structq
@@ -40,7 +46,7 @@ def lm(spec: str, **options: Any) -> dspy.LM:
     if is_local(spec):
         return _local(spec, options)
     scheme = spec.partition(":")[0]
-    if "/" not in spec or scheme in {"transformers", "llamacpp"}:
+    if "/" not in spec or scheme == "llamacpp":
         raise InputError(f"unknown LM: {spec!r} ({_ALLOWED} are allowed)", field="lm")
     import dspy
 
@@ -51,9 +57,10 @@ def _local(spec: str, options: dict[str, Any]) -> dspy.LM:
     import dspy
 
     from structq.engines.pair import AsyncLocalEngine, LocalEngine
-    from structq.engines.registry import open_lm
+    from structq.engines.registry import open_lm, opening_options
 
-    local = open_lm(spec)
+    opening = {name: options.pop(name) for name in opening_options(spec) & options.keys()}
+    local = open_lm(spec, **opening)
     # The weights are part of the name: DSPy's cache knows a response by model string and messages.
     # Nothing fails by chance here, so nothing is worth a retry.
     settings = {"num_retries": 0, **options}

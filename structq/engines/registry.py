@@ -1,38 +1,61 @@
-"""Local LMs that this process has open: one copy of the weights for each spec."""
+"""Local LMs that this process has open: one copy of the weights for each spec.
+
+A spec is a kind, a place, and what else decides how the weights are opened:
+``transformers:ORG/NAME?dtype=bfloat16&revision=main``.
+"""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
-from structq.engines.local import LocalLM
-from structq.engines.onnx import OnnxRuntime
+from structq.engines.local import LocalLM, LocalRuntime
 from structq.errors import InputError
 
-__all__ = ["is_local", "open_lm", "spec_of"]
+__all__ = ["is_local", "open_lm", "opening_options", "spec_of"]
 
 _NANO = Path(__file__).resolve().parent.parent / "nano"
 _OPEN: dict[str, LocalLM] = {}
 _LOCK = threading.Lock()
 
+_OPTIONS: Mapping[str, Mapping[str, type]] = {
+    "onnx": {},
+    "transformers": {"device": str, "dtype": str, "revision": str, "window": int, "n_slots": int},
+}
+"""What may be said about opening each kind of LM, and the type of it."""
+
+_ALLOWED = "'nano', 'onnx:<folder>' and 'transformers:<folder or hub id>' are allowed"
+
 
 def is_local(spec: str) -> bool:
     """Whether the spec names an LM that runs in this process."""
-    return spec == "nano" or spec.startswith("onnx:")
+    return spec == "nano" or spec.partition(":")[0] in _OPTIONS
 
 
-def open_lm(spec: str) -> LocalLM:
-    """The open LM of a spec, opened on first use; ``"nano"`` or ``"onnx:<folder>"``.
+def opening_options(spec: str) -> frozenset[str]:
+    """Names of the options that belong to opening the LM and not to its calls."""
+    return frozenset(_OPTIONS.get(spec.partition(":")[0], ()))
+
+
+def open_lm(spec: str, **options: Any) -> LocalLM:
+    """The open LM of a spec, opened on first use.
+
+    Args:
+        spec: ``"nano"``, ``"onnx:<folder>"`` or ``"transformers:<folder or hub id>"``.
+        options: As they may also stand behind a ``?`` in the spec.
 
     Raises:
-        InputError: The spec names no LM that can be opened.
+        InputError: The spec names no LM that can be opened, or an option is wrong.
     """
-    folder = _folder(spec)
-    key = "nano" if folder == _NANO else f"onnx:{folder}"
+    kind, place, options = _parse(spec, options)
+    key = _key(kind, place, options)
     with _LOCK:
         lm = _OPEN.get(key)
         if lm is None or not lm.close.alive:
-            lm = _OPEN[key] = LocalLM(OnnxRuntime(folder))
+            lm = _OPEN[key] = LocalLM(_open(kind, place, options))
         return lm
 
 
@@ -51,12 +74,53 @@ def spec_of(lm: LocalLM) -> str:
     )
 
 
-def _folder(spec: str) -> Path:
-    if spec == "nano":
-        return _NANO
-    path = spec.removeprefix("onnx:")
-    if not is_local(spec) or not path:
+def _parse(spec: str, given: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    """Kind, place and options of a spec; folders are absolute."""
+    kind, _, rest = ("onnx", "", str(_NANO)) if spec == "nano" else spec.partition(":")
+    place, _, query = rest.partition("?")
+    if kind not in _OPTIONS or not place:
+        raise InputError(f"not a local LM: {spec!r} ({_ALLOWED})", field="lm")
+    known = _OPTIONS[kind]
+    options: dict[str, Any] = {}
+    for name, value in [*parse_qsl(query), *given.items()]:
+        if name not in known:
+            raise InputError(
+                f"unknown option of {kind} LMs: {name!r} ({', '.join(known) or 'none'} allowed)",
+                field=name,
+            )
+        try:
+            options[name] = known[name](value)
+        except ValueError as error:
+            raise InputError(
+                f"{name} is no {known[name].__name__}: {value!r}", field=name
+            ) from error
+    path = Path(place).expanduser()
+    if kind == "onnx" or path.is_dir():
+        place = str(path.resolve())
+    return kind, place, options
+
+
+def _key(kind: str, place: str, options: Mapping[str, Any]) -> str:
+    if kind == "onnx" and place == str(_NANO):
+        return "nano"
+    query = urlencode(sorted(options.items()))
+    return f"{kind}:{place}" + (f"?{query}" if query else "")
+
+
+def _open(kind: str, place: str, options: Mapping[str, Any]) -> LocalRuntime:
+    if kind == "transformers":
+        return _open_transformers(place, options)
+    from structq.engines.onnx import OnnxRuntime
+
+    return OnnxRuntime(place)
+
+
+def _open_transformers(place: str, options: Mapping[str, Any]) -> LocalRuntime:
+    try:
+        from structq.engines.transformers import TransformersRuntime
+    except ImportError as error:
         raise InputError(
-            f"not a local LM: {spec!r} ('nano' and 'onnx:<folder>' are allowed)", field="lm"
-        )
-    return Path(path).expanduser().resolve()
+            f'transformers LMs need another package ({error}): pip install "structq[transformers]"',
+            field="lm",
+        ) from error
+    return TransformersRuntime(place, **options)

@@ -10,6 +10,7 @@ All of them hold the numbers that the shipped int8 weights stand for.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import logging
 import shutil
@@ -130,10 +131,10 @@ def _tokenizer_config(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _write_gguf(checkpoint: Checkpoint, source: Path, directory: Path) -> Path:
-    from structq.nano.gguf import write_gguf
-
+    # By name: only this form needs the module.
+    gguf = importlib.import_module("structq.nano.gguf")
     path = directory / "nano.gguf"
-    write_gguf(checkpoint.weights, checkpoint.config, source / "tokenizer.json", path)
+    gguf.write_gguf(checkpoint.weights, checkpoint.config, source / "tokenizer.json", path)
     return path
 
 
