@@ -308,12 +308,13 @@ def _chat(tokenizer: Any, source: str) -> ChatFormat:
 
 
 def _window(config: Any, wanted: int | None) -> int:
-    most = getattr(config, "max_position_embeddings", None)
-    if wanted is None and most is None:
+    most: int | None = getattr(config, "max_position_embeddings", None)
+    limit = most if wanted is None else wanted
+    if limit is None:
         raise InputError("the LM does not say how long a text may be: give window", field="window")
     if wanted is not None and (wanted < 2 or (most is not None and wanted > most)):
         raise InputError(f"window must be 2 to {most}: found {wanted}", field="window")
-    return int(most if wanted is None else wanted)
+    return limit
 
 
 def _fingerprint(source: str, commit: str | None, facts: Sequence[str]) -> str:
