@@ -24,7 +24,7 @@ from torch import Tensor, distributed, nn
 
 from structq.nano.graph import DecoderConfig
 
-from .corpus import N_LEVELS, World
+from .corpus import KINDS, N_LEVELS, World
 from .examples import ROLES, TRAITS, Example, ExampleMaker
 from .model import Decoder, Trace
 from .tokenizer import train_tokenizer
@@ -100,6 +100,7 @@ class Probes(nn.Module):
         self.role = nn.Linear(hidden, len(ROLES))
         self.level = nn.Linear(hidden, N_LEVELS)
         self.traits = nn.Linear(hidden, len(TRAITS))
+        self.asks = nn.Linear(hidden, len(KINDS))
 
 
 def _flat(batch: list[Example], name: str) -> tuple[Tensor, Tensor, Tensor]:
@@ -165,13 +166,17 @@ def losses(model: Decoder, probes: Probes, batch: list[Example]) -> dict[str, Te
             if len(rows)
             else torch.zeros(())
         )
-    rows, at, bits = _flat(batch, "traits")
-    out["traits"] = torch.zeros(())
-    if len(rows):
-        wanted = (bits[:, None] >> torch.arange(len(TRAITS))) & 1
-        seen = probes.traits(trace.hidden[middle][rows, at])
-        out["traits"] = F.binary_cross_entropy_with_logits(seen, wanted.float())
+    for name, bit_probe in (("traits", probes.traits), ("asks", probes.asks)):
+        out[name] = _bit_loss(bit_probe, trace.hidden[middle], _flat(batch, name))
     return out
+
+
+def _bit_loss(probe: nn.Linear, hidden: Tensor, where: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    rows, at, bits = where
+    if not len(rows):
+        return torch.zeros(())
+    wanted = (bits[:, None] >> torch.arange(probe.out_features)) & 1
+    return F.binary_cross_entropy_with_logits(probe(hidden[rows, at]), wanted.float())
 
 
 def _sample(where: tuple[Tensor, Tensor, Tensor], n: int = 1024) -> tuple[Tensor, Tensor, Tensor]:
@@ -203,6 +208,7 @@ WEIGHTS = {
     "roles": 0.2,
     "levels": 0.3,
     "traits": 0.8,
+    "asks": 0.4,
 }
 
 
