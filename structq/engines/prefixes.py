@@ -33,10 +33,6 @@ class HeldTokens:
         self._tokens[slot, start:end] = tokens
         self._counts[slot] = end
 
-    def forget(self) -> None:
-        """Notes that no column can be trusted."""
-        self._counts[:] = 0
-
     def best(self, tokens: Sequence[int]) -> tuple[int, int]:
         """The slot that holds the longest beginning of ``tokens``, and how long it is."""
         shared = np.minimum(self._counts, len(tokens))

@@ -81,8 +81,8 @@ class Runtime(Protocol):
 
 
 @runtime_checkable
-class ManyRuntime(Runtime, Protocol):
-    """A runtime that can append several tokens to several slots in one pass."""
+class ManyRuntime(Protocol):
+    """What a `Runtime` has besides if one pass can append several tokens to several slots."""
 
     def extend_many(
         self, slots: Sequence[int], tokens: Sequence[Sequence[int]], n_logits: int
@@ -206,13 +206,16 @@ class Scheduler:
 
     def _extend(self, job: _Job, need: Extend) -> None:
         try:
-            if need.drop:
-                self._runtime.rewind(job.slot, self._runtime.length(job.slot) - need.drop)
+            self._drop(job, need.drop)
             logits = self._runtime.extend(job.slot, need.tokens, need.n_logits)
         except Exception as error:
             self._fail(job, error)
         else:
             self._advance(job, logits)
+
+    def _drop(self, job: _Job, n_columns: int) -> None:
+        if n_columns:
+            self._runtime.rewind(job.slot, self._runtime.length(job.slot) - n_columns)
 
     def _extend_many(self, runtime: ManyRuntime, needs: Mapping[_Job, Extend]) -> None:
         """One pass for several rows that need a few tokens each."""
@@ -220,8 +223,7 @@ class Scheduler:
         n_logits = max(need.n_logits for need in needs.values())
         try:
             for job in jobs:
-                if drop := needs[job].drop:
-                    runtime.rewind(job.slot, runtime.length(job.slot) - drop)
+                self._drop(job, needs[job].drop)
             logits = runtime.extend_many(
                 [job.slot for job in jobs], [needs[job].tokens for job in jobs], n_logits
             )

@@ -86,11 +86,12 @@ class SlotCache(Cache):
 
     def copy(self, source: int, target: int, n_columns: int) -> None:
         """Copies the first columns of one slot to another."""
-        for layer in self._slots:
-            layer.copy(source, target, n_columns)
+        with torch.inference_mode():
+            for layer in self._slots:
+                layer.copy(source, target, n_columns)
 
 
-class _SlotLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers has no types here
+class _SlotLayer(CacheLayerMixin):
     """One layer; the last column of the buffers takes what fills up the shorter rows of a pass."""
 
     where: Pass

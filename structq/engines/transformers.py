@@ -120,7 +120,6 @@ class TransformersRuntime:
         """
         return self.extend_many([slot], [tokens], n_logits)[0]
 
-    @torch.inference_mode()
     def extend_many(
         self, slots: Sequence[int], tokens: Sequence[Sequence[int]], n_logits: int
     ) -> NDArray[np.float32]:
@@ -151,7 +150,6 @@ class TransformersRuntime:
             raise ValueError(f"slot {slot} holds {self._lengths[slot]} tokens, not {length}")
         self._lengths[slot] = length
 
-    @torch.inference_mode()
     def _run(
         self, slots: Sequence[int], tokens: Sequence[Sequence[int]], n_logits: int
     ) -> NDArray[np.float32]:
@@ -163,15 +161,16 @@ class TransformersRuntime:
         for slot, start in zip(slots, starts, strict=True):
             self._held.write(slot, start, ())  # should the pass fail, its columns are not trusted
         filled = [[0] * (where.n_new - len(row)) + list(row) for row in tokens]
-        output = self._model(
-            input_ids=torch.tensor(filled, device=device),
-            attention_mask=self._masks(where),
-            position_ids=where.positions,
-            past_key_values=self._cache,
-            use_cache=True,
-            **({self._keep: n_logits} if self._keep else {}),
-        )
-        logits: NDArray[np.float32] = output.logits[:, -n_logits:].float().cpu().numpy()
+        with torch.inference_mode():
+            output = self._model(
+                input_ids=torch.tensor(filled, device=device),
+                attention_mask=self._masks(where),
+                position_ids=where.positions,
+                past_key_values=self._cache,
+                use_cache=True,
+                **({self._keep: n_logits} if self._keep else {}),
+            )
+            logits: NDArray[np.float32] = output.logits[:, -n_logits:].float().cpu().numpy()
         for slot, start, row in zip(slots, starts, tokens, strict=True):
             self._held.write(slot, start, row)
             self._lengths[slot] = start + len(row)
@@ -308,13 +307,13 @@ def _chat(tokenizer: Any, source: str) -> ChatFormat:
 
 
 def _window(config: Any, wanted: int | None) -> int:
-    most: int | None = getattr(config, "max_position_embeddings", None)
-    limit = most if wanted is None else wanted
-    if limit is None:
+    most = getattr(config, "max_position_embeddings", None)
+    window = most if wanted is None else wanted
+    if window is None:
         raise InputError("the LM does not say how long a text may be: give window", field="window")
-    if wanted is not None and (wanted < 2 or (most is not None and wanted > most)):
-        raise InputError(f"window must be 2 to {most}: found {wanted}", field="window")
-    return limit
+    if window < 2 or window > (most or window):
+        raise InputError(f"window must be 2 to {most}: found {window}", field="window")
+    return int(window)
 
 
 def _fingerprint(source: str, commit: str | None, facts: Sequence[str]) -> str:
