@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dspy.lm15 import Response
+from dspy.lm15 import Request, Response, TokenLogprob, TopLogprob
 
 from structq.errors import shorten
 from structq.schemas import AnswerFormatError
@@ -44,17 +44,23 @@ class Answer:
     n_passes: int | None = None
     """Forward passes that the answer took, where the LM counts."""
     measurement: Measurement | None = None
-    """Label distributions, where the LM measures them."""
+    """Label distributions, where the LM measures them or shows its log probabilities."""
+    unmeasured: str | None = None
+    """Why there are none, where they were asked for."""
+    label_mass: tuple[float, ...] = ()
+    """Probability that was seen to fall on labels: one a score, measured or not."""
+    refused: bool = False
+    """Whether the LM declined to answer, and `raw` is what it said instead."""
 
 
 def read_answer(
-    response: Response, *, model: str, n_scores: int, labels: tuple[int, ...]
+    response: Response, request: Request, *, n_scores: int, labels: tuple[int, ...]
 ) -> Answer:
     """The facts of a response.
 
     Args:
         response: What the LM returned.
-        model: The model string that was asked.
+        request: What it was asked.
         n_scores: Scores that a measurement must cover; 0 where none was asked for.
         labels: Labels that it must be over.
 
@@ -64,17 +70,26 @@ def read_answer(
     data = response.provider_data
     facts = data.get("structq") if isinstance(data, Mapping) else None
     facts = facts if isinstance(facts, Mapping) else {}
-    measurement = None
+    measurement: Measurement | None = None
+    unmeasured: str | None = None
+    mass: tuple[float, ...] = ()
     if n_scores and "distributions" in facts:
         measurement = _read_measurement(facts, n_scores, labels)
+        mass = measurement.label_mass
+    elif n_scores and request.config.logprobs is not None:
+        measurement, unmeasured, mass = _read_logprobs(response, n_scores, labels)
+    refusals = [part.text for part in response.message.parts if part.type == "refusal"]
     return Answer(
-        raw=response.text or "",
-        model=model,
+        raw="".join(refusals) or response.text or "",
+        refused=bool(refusals),
+        model=request.model,
         finish_reason=response.finish_reason,
         input_tokens=response.usage.input_tokens,
         output_tokens=response.usage.output_tokens,
         n_passes=facts.get("n_passes"),
         measurement=measurement,
+        unmeasured=unmeasured,
+        label_mass=mass,
     )
 
 
@@ -89,6 +104,37 @@ def _read_measurement(
         )
     mass = tuple(float(m) for m in facts.get("label_mass", ()))
     return Measurement(labels=labels, distributions=rows, label_mass=mass)
+
+
+def _read_logprobs(
+    response: Response, n_scores: int, labels: tuple[int, ...]
+) -> tuple[Measurement | None, str | None, tuple[float, ...]]:
+    """The distributions, why there are none, and the label mass."""
+    if not response.logprobs:
+        return None, "the server returned no logprobs", ()
+    # Engines of this process bring a measurement: their users need not load grammars for this.
+    from structq.decoding import TokenScore, read_slots
+
+    tokens = [
+        TokenScore(
+            text=_bytes(token),
+            logprob=token.logprob,
+            top=tuple((_bytes(other), other.logprob) for other in token.top),
+        )
+        for token in response.logprobs
+    ]
+    found = read_slots(response.text or "", tokens, labels, n_scores)
+    if found.distributions is None:
+        return None, found.reason, found.label_mass
+    measurement = Measurement(
+        labels=labels, distributions=found.distributions, label_mass=found.label_mass
+    )
+    return measurement, None, found.label_mass
+
+
+def _bytes(token: TokenLogprob | TopLogprob) -> bytes:
+    """A token's bytes; its text stands for them where the server sends none."""
+    return token.token.encode() if token.bytes is None else bytes(token.bytes)
 
 
 _LINE = re.compile(

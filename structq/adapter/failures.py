@@ -9,7 +9,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from dspy.utils.exceptions import AdapterParseError, ContextWindowExceededError
+from dspy.utils.exceptions import (
+    AdapterParseError,
+    ContextWindowExceededError,
+    LMAuthError,
+    LMTransportError,
+)
 from dspy.utils.exceptions import LMError as DSPyLMError
 
 from structq.errors import LMError, OutputError, PromptTooLongError, shorten
@@ -41,7 +46,7 @@ class LMCallError(LMError, DSPyLMError):  # type: ignore[misc]
     """The LM could not answer; carries the facts of the DSPy error that caused it."""
 
     def __init__(self, cause: DSPyLMError) -> None:
-        LMError.__init__(self, f"{type(cause).__name__}: {cause}")
+        LMError.__init__(self, _sentence(cause))
         self.__dict__.update(vars(cause))
 
 
@@ -58,6 +63,19 @@ def lm_failure(error: DSPyLMError) -> LMError:
     if isinstance(error, ContextWindowExceededError) and (sizes := _sizes(error)):
         return ContextError(error, n_tokens=sizes[0], limit=sizes[1])
     return LMCallError(error)
+
+
+_HINTS = {
+    LMAuthError: " (is api_key right?)",
+    LMTransportError: " (is the server running, and api_base right?)",
+}
+
+
+def _sentence(cause: DSPyLMError) -> str:
+    """What went wrong, on one line: DSPy adds paragraphs of advice behind it."""
+    hints = (hint for kind, hint in _HINTS.items() if isinstance(cause, kind))
+    said = " ".join(str(cause).split("\n\n", 1)[0].split())
+    return f"{type(cause).__name__}: {said}{next(hints, '')}"
 
 
 # The engines of structq, then the words of OpenAI and vLLM, of vLLM's later versions, of llama.cpp.

@@ -22,6 +22,7 @@ __all__ = [
     "format_for",
     "format_for_async",
     "measures_labels",
+    "top_logprobs",
 ]
 
 # Options that a Config carries under the same name: the ordinary case, built without detours.
@@ -43,7 +44,8 @@ def build_request(
     messages: Sequence[Mapping[str, Any]],
     response_format: dict[str, Any] | None,
     *,
-    measure: bool,
+    measure: bool = False,
+    top_logprobs: int | None = None,
 ) -> Request:
     """The request, with the LM's own options under those of the call.
 
@@ -53,6 +55,7 @@ def build_request(
         messages: Dicts with ``role`` and ``content``; a system message comes first.
         response_format: What the answer must look like, or ``None``.
         measure: Ask for label distributions.
+        top_logprobs: Ask for this many likely tokens at each place, unless the options ask already.
     """
     options = {k: v for k, v in lm.kwargs.items() if v is not None and k not in _OF_CLIENT}
     options.update((k, v) for k, v in call_options.items() if v is not None)
@@ -65,9 +68,13 @@ def build_request(
     )
     asked = {"structq": {"measure": True}} if measure else None
     if options.keys() <= _DIRECT:
-        config = Config(**options, response_format=response_format, extensions=asked)
+        config = Config(
+            **options, response_format=response_format, extensions=asked, logprobs=top_logprobs
+        )
     else:
         config = _config(lm.model, options, response_format, asked)
+        if config.logprobs is None:
+            config = dataclasses.replace(config, logprobs=top_logprobs)
     return Request(model=lm.model, messages=turns, system=system, config=config)
 
 
@@ -95,6 +102,15 @@ def call_settings(lm: dspy.BaseLM, call_options: Mapping[str, Any]) -> tuple[int
 def measures_labels(lm: dspy.BaseLM) -> bool:
     """Whether the engine behind the LM declares that it can measure label distributions."""
     return getattr(getattr(lm, "engine", None), "measures_labels", False) is True
+
+
+def top_logprobs(lm: dspy.BaseLM) -> int | None:
+    """How many likely tokens the LM is known to show at each place; ``None`` if it may show none.
+
+    Others are not asked: some servers refuse the whole request.
+    """
+    found = getattr(lm, "top_logprobs", None)
+    return found if isinstance(found, int) and found > 0 else None
 
 
 _MODES: WeakKeyDictionary[dspy.BaseLM, str] = WeakKeyDictionary()

@@ -23,6 +23,7 @@ from .requests import (
     format_for,
     format_for_async,
     measures_labels,
+    top_logprobs,
 )
 
 __all__ = ["StructAdapter"]
@@ -179,9 +180,11 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         wire: dict[str, Any] | None,
     ) -> Request:
         messages = self.format(signature, demos, inputs)
-        measure = wire is not None and score_call(signature) is not None and measures_labels(lm)
+        scores = wire is not None and score_call(signature) is not None
+        measure = scores and measures_labels(lm)
+        top = top_logprobs(lm) if scores and not measure else None
         try:
-            return build_request(lm, lm_kwargs, messages, wire, measure=measure)
+            return build_request(lm, lm_kwargs, messages, wire, measure=measure, top_logprobs=top)
         except (
             TypeError,
             ValueError,
@@ -194,19 +197,30 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         n_scores, labels = (call.n_responses, call.scale) if call and not self.as_text else (0, ())
         raw, finish = response.text or "", response.finish_reason
         try:
-            answer = read_answer(response, model=request.model, n_scores=n_scores, labels=labels)
+            answer = read_answer(response, request, n_scores=n_scores, labels=labels)
         except AnswerFormatError as fault:
             raise self._error(signature, str(fault), raw, finish) from fault
         if self.on_answer is not None:
             self.on_answer(answer)
-        if finish not in ("stop", "tool_call"):
-            reason = _FINISH.get(finish, f"the LM stopped with {finish!r}")
-            raise self._error(signature, reason, raw, finish)
+        if reason := self._useless(signature, answer):
+            raise self._error(signature, reason, answer.raw, finish)
         try:
-            return self.parse(signature, raw)
+            return self.parse(signature, answer.raw)
         except AnswerError as error:
             error.finish_reason = finish
             raise
+
+    def _useless(self, signature: Signature, answer: Answer) -> str | None:
+        """Why an answer need not be read."""
+        if answer.refused:
+            return "the LM refused to answer"
+        if answer.finish_reason not in ("stop", "tool_call"):
+            return _FINISH.get(
+                answer.finish_reason, f"the LM stopped with {answer.finish_reason!r}"
+            )
+        if not answer.raw.strip() and not self._is_text(signature):
+            return "the answer is empty"
+        return None
 
     def _is_text(self, signature: Signature) -> bool:
         return self.as_text and score_call(signature) is not None

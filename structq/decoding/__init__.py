@@ -8,6 +8,7 @@ What an answer may be is decided here, token by token:
   labels, when that is all there is.
 * :class:`LabelTrie` turns unmasked logits into the exact distribution over the labels of such a
   slot.
+* :func:`read_slots` reads that distribution from what a server returns beside its answer.
 * :class:`RowwiseProcessor` is the same masks as an Outlines logits processor, with a schema of its
   own for every row.
 """
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from structq.decoding.grammar import Grammars, RowMatcher
 from structq.decoding.labels import LabelTrie, Measurement, token_paths
+from structq.decoding.logprobs import SlotReading, TokenScore, read_slots
 from structq.decoding.slots import Slot, SlotPlan
 from structq.decoding.support import guarded, unsupported
 from structq.decoding.vocabulary import Vocabulary
@@ -33,8 +35,11 @@ __all__ = [
     "RowwiseProcessor",
     "Slot",
     "SlotPlan",
+    "SlotReading",
+    "TokenScore",
     "Vocabulary",
     "guarded",
+    "read_slots",
     "token_paths",
     "unsupported",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from structq.errors import InputError
+from structq.errors import InputError, StructqError
 
 if TYPE_CHECKING:
     import dspy
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 __all__ = ["lm"]
 
 _ALLOWED = (
-    "'nano', 'onnx:<folder>', 'transformers:<folder or hub id>', or a DSPy model string such as "
-    "'openai/gpt-4o-mini'"
+    "'nano', 'onnx:<folder>', 'transformers:<folder or hub id>', 'vllm/<model>' and other servers, "
+    "or a DSPy model string such as 'openai/gpt-4o-mini'"
 )
 
 
@@ -25,14 +25,18 @@ def lm(spec: str, **options: Any) -> dspy.LM:
 
     Args:
         spec: ``"nano"`` (the LM in this package), ``"onnx:<folder>"``,
-            ``"transformers:<folder or hub id>"``, or a DSPy model string.
+            ``"transformers:<folder or hub id>"``; ``"vllm/<model>"``, ``"sglang/<model>"``,
+            ``"llamacpp-server/<model>"``, ``"ollama/<model>"`` or ``"openai-server/<model>"`` for a
+            server of one's own, which is sent a strict schema; or any DSPy model string.
         options: Passed to `dspy.LM`: ``temperature``, ``max_tokens``, ``cache``, ... For
             transformers also ``device``, ``dtype``, ``revision``, ``window`` and ``n_slots``, as in
-            `structq.engines.transformers.TransformersRuntime`. A local LM does not use DSPy's
-            response cache unless ``cache=True``.
+            `structq.engines.transformers.TransformersRuntime`. For servers also ``api_base`` (the
+            address), ``api_key`` and ``top_logprobs``, as in `structq.engines.servers.ServerLM`.
+            A local LM does not use DSPy's response cache unless ``cache=True``.
 
     Raises:
-        InputError: The spec names no LM that can be opened, or a package for it is missing.
+        InputError: The spec names no LM that can be opened, a package for it is missing, or an
+            option is wrong.
 
     Example:
         >>> import structq
@@ -44,14 +48,22 @@ def lm(spec: str, **options: Any) -> dspy.LM:
     # Only what a spec needs is loaded: dspy alone takes most of a second.
     from structq.engines.registry import is_local
 
-    if is_local(spec):
-        return _local(spec, options)
-    scheme = spec.partition(":")[0]
-    if "/" not in spec or scheme == "llamacpp":
+    if not is_local(spec) and ("/" not in spec or spec.partition(":")[0] == "llamacpp"):
         raise InputError(f"unknown LM: {spec!r} ({_ALLOWED} are allowed)", field="lm")
+    try:
+        return _local(spec, options) if is_local(spec) else _remote(spec, options)
+    except StructqError:
+        raise
+    except (TypeError, ValueError) as error:  # of dspy.LM, about one of its options
+        raise InputError(f"{spec!r}: {error}", field="lm") from error
+
+
+def _remote(spec: str, options: dict[str, Any]) -> dspy.LM:
     import dspy
 
-    return dspy.LM(spec, **options)
+    from structq.engines.servers import ServerLM, is_server
+
+    return ServerLM(spec, **options) if is_server(spec) else dspy.LM(spec, **options)
 
 
 def _local(spec: str, options: dict[str, Any]) -> dspy.LM:

@@ -65,8 +65,9 @@ class Caller:
             LMError: The LM could not answer.
         """
         seen: list[Answer] = []
-        with self._recording(question, seen):
-            for broken in self._attempts():
+        broken: list[tuple[str, str]] = []
+        with self._recording(question, seen, broken):
+            for _ in range(self.max_attempts):
                 with self._settings(seen, broken):
                     try:
                         return _reply(question.predict(**_arguments(question)), seen)
@@ -77,19 +78,15 @@ class Caller:
     async def aask(self, question: Ask) -> Reply:
         """As ``ask``, awaiting the LM."""
         seen: list[Answer] = []
-        with self._recording(question, seen):
-            for broken in self._attempts():
+        broken: list[tuple[str, str]] = []
+        with self._recording(question, seen, broken):
+            for _ in range(self.max_attempts):
                 with self._settings(seen, broken):
                     try:
                         return _reply(await question.predict.acall(**_arguments(question)), seen)
                     except AnswerError as error:
                         self._again(error, broken)
         raise AssertionError  # the last attempt returns or raises
-
-    def _attempts(self) -> Iterator[list[tuple[str, str]]]:
-        broken: list[tuple[str, str]] = []
-        for _ in range(self.max_attempts):
-            yield broken
 
     def _again(self, error: AnswerError, broken: list[tuple[str, str]]) -> None:
         """Notes what was wrong for the next attempt; raises where there is none."""
@@ -103,11 +100,15 @@ class Caller:
         return dspy.context(adapter=adapter, **chosen)
 
     @contextmanager
-    def _recording(self, question: Ask, seen: list[Answer]) -> Iterator[None]:
+    def _recording(
+        self, question: Ask, seen: list[Answer], broken: list[tuple[str, str]]
+    ) -> Iterator[None]:
         try:
             yield
         finally:
-            self.calls.append(_record(question, seen))
+            # The last attempt may have got no answer at all.
+            attempts = min(len(broken) + 1, self.max_attempts)
+            self.calls.append(_record(question, seen, attempts))
 
 
 def _arguments(question: Ask) -> dict[str, Any]:
@@ -120,7 +121,7 @@ def _reply(prediction: dspy.Prediction, seen: list[Answer]) -> Reply:
     return Reply(prediction=prediction, answer=seen[-1])
 
 
-def _record(question: Ask, seen: list[Answer]) -> dict[str, Any]:
+def _record(question: Ask, seen: list[Answer], attempts: int) -> dict[str, Any]:
     last = seen[-1] if seen else None
     record: dict[str, Any] = {
         "mutation": question.mutation,
@@ -129,12 +130,14 @@ def _record(question: Ask, seen: list[Answer]) -> dict[str, Any]:
             "input_tokens": _total(answer.input_tokens for answer in seen),
             "output_tokens": _total(answer.output_tokens for answer in seen),
         },
-        "attempts": max(1, len(seen)),
+        "attempts": attempts,
         "finish_reason": last.finish_reason if last else None,
         "n_passes": last.n_passes if last else None,
     }
-    if last and last.measurement:
-        record["label_mass"] = list(last.measurement.label_mass)
+    if last and last.label_mass:
+        record["label_mass"] = list(last.label_mass)
+    if last and last.unmeasured:
+        record["unmeasured"] = last.unmeasured
     return record
 
 

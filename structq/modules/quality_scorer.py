@@ -138,7 +138,8 @@ class QualityScorer(RowModule):
         Returns:
             ``scores`` (``None`` where the text form has none), ``expected_scores`` and
             ``score_distributions`` (one ``{label: probability}`` a response; both ``None`` where
-            the LM does not measure), ``model_name``, ``metadata``.
+            the LM does not measure), ``model_name``, ``metadata`` (its ``calls`` say why nothing was
+            measured, where it was asked for).
 
         Raises:
             InputError: A value is wrong; names the field.
@@ -201,11 +202,14 @@ class Tally:
         self._scores: list[list[int]] = [[] for _ in range(n_responses)]
         self._rows: list[list[tuple[float, ...]]] = [[] for _ in range(n_responses)]
         self._labels: tuple[int, ...] = ()
+        self._measured = True
 
     def add(
         self, order: Sequence[int], scores: Sequence[int | None], measured: Measurement | None
     ) -> None:
         """One answer: its i-th score is that of response ``order[i]``."""
+        # A mean over some of the orders would bring back the position bias that they are against.
+        self._measured = self._measured and measured is not None
         for place, response in enumerate(order):
             score = scores[place]
             if score is not None:
@@ -219,7 +223,7 @@ class Tally:
         return [sum(scores) / len(scores) if scores else None for scores in self._scores]
 
     def expected_scores(self) -> list[float] | None:
-        """Mean under the label distribution of each response; ``None`` where none was measured."""
+        """Mean under each response's label distribution; ``None`` unless every order has one."""
         means = self._means()
         if means is None:
             return None
@@ -235,7 +239,7 @@ class Tally:
         ]
 
     def _means(self) -> list[list[float]] | None:
-        if not self._labels:
+        if not self._measured or not self._labels:
             return None
         return [
             [sum(column) / len(rows) for column in zip(*rows, strict=True)] for rows in self._rows

@@ -60,9 +60,10 @@ class RowModule(dspy.Module):  # type: ignore[misc]
             super().load(*path, **options)
             return
         for lm in self.answering_lms():
-            warm = getattr(getattr(lm, "engine", None), "load", None)
-            if callable(warm):
-                warm()
+            for part in (getattr(lm, "engine", None), lm):
+                warm = getattr(part, "load", None)
+                if callable(warm):
+                    warm()
 
     def process(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Row]]:
         """Yields one list: the rows in their order, with the output columns.
