@@ -277,10 +277,14 @@ def _work(rank: int, config: DecoderConfig, settings: Settings, directory: Path)
     tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
     model, probes = Decoder(config), Probes(config.hidden)
     torch.manual_seed(settings.seed + 1 + rank)
-    rng = np.random.default_rng((settings.seed, rank, int(settings.resume)))
-    usual, long = (World(rng, random_topics=0.5, text_scale=scale) for scale in (1, 5))
+    done = _load(model, directory) if settings.resume else 0.0
+    # A training that goes on draws other examples than it began with.
+    rng = np.random.default_rng((settings.seed, rank, round(1000 * done)))
+    usual, long = (
+        World(rng, random_topics=0.5, text_scale=scale, variety=True) for scale in (1, 5)
+    )
     makers = [
-        ExampleMaker(usual, tokenizer, max_tokens=settings.max_tokens),
+        ExampleMaker(usual, tokenizer, max_tokens=settings.max_tokens, evolve_share=0.6),
         ExampleMaker(long, tokenizer, max_tokens=1900, min_tokens=settings.max_tokens),
     ]
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
@@ -291,7 +295,8 @@ def _work(rank: int, config: DecoderConfig, settings: Settings, directory: Path)
             [*others, *probes.parameters()], settings.adam_lr, betas=(0.9, 0.98), weight_decay=0.0
         ),
     ]
-    _run(model, probes, optimizers, batches(makers, settings, rng), settings, directory, rank)
+    stream = batches(makers, settings, rng)
+    _run(model, probes, optimizers, stream, settings, directory, rank, done)
 
 
 def _average(parameters: list[Tensor], progress: Tensor) -> None:
@@ -314,8 +319,8 @@ def _run(
     settings: Settings,
     directory: Path,
     rank: int,
+    done: float,
 ) -> None:
-    done = _load(model, directory) if settings.resume else 0.0
     last_save = time.monotonic()
     start = last_save - done * 60 * settings.minutes
     n_tokens, n_sums, sums = 0, 0, dict.fromkeys(WEIGHTS, 0.0)
