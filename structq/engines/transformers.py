@@ -118,7 +118,8 @@ class TransformersRuntime:
 
         What the slot, or for a new row any slot, holds of them already is not computed again.
         """
-        return self.extend_many([slot], [tokens], n_logits)[0]
+        logits: NDArray[np.float32] = self.extend_many([slot], [tokens], n_logits)[0]
+        return logits
 
     def extend_many(
         self, slots: Sequence[int], tokens: Sequence[Sequence[int]], n_logits: int
