@@ -70,8 +70,7 @@ def read_answer(
     data = response.provider_data
     facts = data.get("structq") if isinstance(data, Mapping) else None
     facts = facts if isinstance(facts, Mapping) else {}
-    measurement: Measurement | None = None
-    unmeasured: str | None = None
+    measurement, unmeasured = None, None
     mass: tuple[float, ...] = ()
     if n_scores and "distributions" in facts:
         measurement = _read_measurement(facts, n_scores, labels)

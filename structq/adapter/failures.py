@@ -13,6 +13,7 @@ from dspy.utils.exceptions import (
     AdapterParseError,
     ContextWindowExceededError,
     LMAuthError,
+    LMInvalidRequestError,
     LMTransportError,
 )
 from dspy.utils.exceptions import LMError as DSPyLMError
@@ -53,14 +54,16 @@ class LMCallError(LMError, DSPyLMError):  # type: ignore[misc]
 class ContextError(PromptTooLongError, ContextWindowExceededError):  # type: ignore[misc]
     """The prompt does not fit the LM's window."""
 
-    def __init__(self, cause: ContextWindowExceededError, *, n_tokens: int, limit: int) -> None:
+    def __init__(self, cause: DSPyLMError, *, n_tokens: int, limit: int) -> None:
         PromptTooLongError.__init__(self, n_tokens=n_tokens, limit=limit)
         self.__dict__.update(vars(cause))
 
 
 def lm_failure(error: DSPyLMError) -> LMError:
     """The structq error for a DSPy one: raise it ``from`` that."""
-    if isinstance(error, ContextWindowExceededError) and (sizes := _sizes(error)):
+    # llama.cpp's refusal of a long prompt is an invalid request like any other to DSPy.
+    too_long = isinstance(error, ContextWindowExceededError | LMInvalidRequestError)
+    if too_long and (sizes := _sizes(error)):
         return ContextError(error, n_tokens=sizes[0], limit=sizes[1])
     return LMCallError(error)
 

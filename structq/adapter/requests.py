@@ -55,7 +55,8 @@ def build_request(
         messages: Dicts with ``role`` and ``content``; a system message comes first.
         response_format: What the answer must look like, or ``None``.
         measure: Ask for label distributions.
-        top_logprobs: Ask for this many likely tokens at each place, unless the options ask already.
+        top_logprobs: Ask for this many likely tokens at each place, unless the options ask for
+            more.
     """
     options = {k: v for k, v in lm.kwargs.items() if v is not None and k not in _OF_CLIENT}
     options.update((k, v) for k, v in call_options.items() if v is not None)
@@ -73,7 +74,7 @@ def build_request(
         )
     else:
         config = _config(lm.model, options, response_format, asked)
-        if config.logprobs is None:
+        if top_logprobs is not None and top_logprobs > (config.logprobs or 0):
             config = dataclasses.replace(config, logprobs=top_logprobs)
     return Request(model=lm.model, messages=turns, system=system, config=config)
 

@@ -81,7 +81,8 @@ class ServerLM(dspy.LM):  # type: ignore[misc]
         api_base: Address, such as ``"http://10.0.0.7:8000/v1"``; ``/v1`` is added to a bare host.
         top_logprobs: Likely tokens to ask for at each place of an answer with scores, from which
             their distributions are read; 0 asks for none. By default what such servers can show.
-        options: Of ``dspy.LM``: ``api_key``, ``temperature``, ``timeout``, ``num_retries``, ...
+        options: Of ``dspy.LM``: ``api_key``, ``temperature`` (0 by default), ``max_tokens``,
+            ``timeout``, ``num_retries``, ...
 
     Raises:
         InputError: The spec, the address or ``top_logprobs`` is wrong.
@@ -105,8 +106,9 @@ class ServerLM(dspy.LM):  # type: ignore[misc]
         self.top_logprobs = _check_top(
             server.top_logprobs if top_logprobs is None else top_logprobs
         )
-        # Never LiteLLM behind the scenes: what this wire cannot carry is refused by name.
-        options = {"engine": "lm15", **options}
+        # Greedy unless told otherwise, as LMs of this process are: servers would sample. And never
+        # LiteLLM behind the scenes: what this wire cannot carry is refused by name.
+        options = {"temperature": 0.0, "engine": "lm15", **options}
         super().__init__(f"{_register(kind, server, self.address)}/{name}", **options)
 
     @property

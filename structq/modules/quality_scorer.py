@@ -138,8 +138,8 @@ class QualityScorer(RowModule):
         Returns:
             ``scores`` (``None`` where the text form has none), ``expected_scores`` and
             ``score_distributions`` (one ``{label: probability}`` a response; both ``None`` where
-            the LM does not measure), ``model_name``, ``metadata`` (its ``calls`` say why nothing was
-            measured, where it was asked for).
+            the LM does not measure), ``model_name``, ``metadata`` (``calls`` in it say why nothing
+            was measured, where it was asked for).
 
         Raises:
             InputError: A value is wrong; names the field.
