@@ -22,8 +22,8 @@ def lm(spec: str, **options: Any) -> dspy.LM:
 
     Args:
         spec: ``"nano"`` (the LM in this package), ``"onnx:<folder>"``, or a DSPy model string.
-        options: Passed to `dspy.LM`: ``temperature``, ``max_tokens``, ``cache``, ... A local LM does
-            not use DSPy's response cache unless ``cache=True``.
+        options: Passed to `dspy.LM`: ``temperature``, ``max_tokens``, ``cache``, ... A local LM
+            does not use DSPy's response cache unless ``cache=True``.
 
     Raises:
         InputError: The spec names no LM.
