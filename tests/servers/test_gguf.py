@@ -12,7 +12,6 @@ from structq.errors import InputError
 from structq.nano.export import export
 from structq.nano.gguf import write_gguf
 from structq.nano.weights import read_checkpoint
-from tests.servers.llama import LlamaServer
 from tests.tiny_lm import CHAT, write_tiny
 
 NANO = Path(structq.nano.__file__).parent
@@ -36,6 +35,9 @@ def tiny(tmp_path_factory):
     facts = json.loads((folder / "model.json").read_text())
     facts["chat"] = {**CHAT, "pad": "<|pad|>"}
     (folder / "model.json").write_text(json.dumps(facts), encoding="utf-8")
+    pytest.importorskip("xllamacpp", reason="no wheel for this platform")
+    from tests.servers.llama import LlamaServer
+
     path = export("gguf", folder / "gguf", source=folder)
     return folder, LlamaServer(path, n_slots=1, window=1024)
 

@@ -1,6 +1,8 @@
 """`structq.lm` for servers: the wire, the names, the addresses, one sentence for each mistake."""
 
+import copy
 import math
+import pickle
 import urllib.request
 
 import dspy
@@ -187,6 +189,16 @@ def test_copies_keep_what_makes_them_servers():
     lm = structq.lm("vllm/m", api_base="http://127.0.0.1:1").copy(temperature=0.5)
     assert (lm.top_logprobs, lm.kwargs["temperature"]) == (20, 0.5)
     assert lm.supports_response_schema
+
+
+@pytest.mark.parametrize(
+    "clone", [copy.deepcopy, lambda lm: pickle.loads(pickle.dumps(lm))], ids=["deepcopy", "pickle"]
+)
+def test_clones_reach_the_same_server(clone):
+    with serving(lambda body: '{"scores":[2,1]}') as server:
+        lm = clone(structq.lm("vllm/m", api_base=server.address, cache=False))
+        assert structq.QualityScorer(lm=lm)(**PAIR).scores == [2.0, 1.0]
+    assert server.requests[0]["top_logprobs"] == 20
 
 
 @pytest.mark.parametrize(
