@@ -19,6 +19,7 @@ __all__ = [
     "ask_async",
     "build_request",
     "call_settings",
+    "constrains_text",
     "format_for",
     "format_for_async",
     "measures_labels",
@@ -42,8 +43,7 @@ def build_request(
     call_options: Mapping[str, Any],
     messages: Sequence[Mapping[str, Any]],
     response_format: dict[str, Any] | None,
-    *,
-    measure: bool,
+    extensions: Mapping[str, Any] | None = None,
 ) -> Request:
     """The request, with the LM's own options under those of the call.
 
@@ -52,7 +52,7 @@ def build_request(
         call_options: Options of this call, such as ``temperature``.
         messages: Dicts with ``role`` and ``content``; a system message comes first.
         response_format: What the answer must look like, or ``None``.
-        measure: Ask for label distributions.
+        extensions: What engines of structq are asked for beyond the format; ``None`` for others.
     """
     options = {k: v for k, v in lm.kwargs.items() if v is not None and k not in _OF_CLIENT}
     options.update((k, v) for k, v in call_options.items() if v is not None)
@@ -63,7 +63,7 @@ def build_request(
         Message.user(m["content"]) if m["role"] == "user" else Message.assistant(m["content"])
         for m in messages[1 if system is not None else 0 :]
     )
-    asked = {"structq": {"measure": True}} if measure else None
+    asked = {"structq": dict(extensions)} if extensions else None
     if options.keys() <= _DIRECT:
         config = Config(**options, response_format=response_format, extensions=asked)
     else:
@@ -95,6 +95,11 @@ def call_settings(lm: dspy.BaseLM, call_options: Mapping[str, Any]) -> tuple[int
 def measures_labels(lm: dspy.BaseLM) -> bool:
     """Whether the engine behind the LM declares that it can measure label distributions."""
     return getattr(getattr(lm, "engine", None), "measures_labels", False) is True
+
+
+def constrains_text(lm: dspy.BaseLM) -> bool:
+    """Whether the engine behind the LM declares that it can put given literals into a text."""
+    return getattr(getattr(lm, "engine", None), "constrains_text", False) is True
 
 
 _MODES: WeakKeyDictionary[dspy.BaseLM, str] = WeakKeyDictionary()
