@@ -16,11 +16,12 @@ from typing import Any, ClassVar
 from dspy import lm15
 from dspy.lm15 import Config, Message, Request, Response, Usage
 
+from structq.decoding import Literals
 from structq.engines.local import Call, LocalLM
 from structq.engines.registry import open_lm, spec_of
 from structq.engines.rows import Answer, MeasuredSlot
 from structq.engines.sampling import Sampling
-from structq.errors import PromptTooLongError, SchemaError, StructqError
+from structq.errors import PromptTooLongError, SchemaError, StructqError, shorten
 
 __all__ = ["AsyncLocalEngine", "LocalEngine"]
 
@@ -39,6 +40,10 @@ class _Pair:
     """Options that a call may set."""
     measures_labels: ClassVar[bool] = True
     """``config.extensions={"structq": {"measure": True}}`` gives label distributions."""
+    constrains_text: ClassVar[bool] = True
+    """``config.extensions={"structq": {"literals": {field: [text, ..], "anchored": bool}}}`` makes
+    the text of a field hold these texts verbatim and in order; anchored, it begins with the first.
+    """
 
     def __init__(self, lm: LocalLM) -> None:
         self.lm = lm
@@ -126,6 +131,7 @@ class _Canonical:
 def _call(request: Request) -> Call:
     config = request.config
     _refuse_unknown(request)
+    own = _extensions(config)
     sampling = Sampling(
         temperature=config.temperature or 0.0,
         top_p=1.0 if config.top_p is None else config.top_p,
@@ -135,7 +141,8 @@ def _call(request: Request) -> Call:
     return Call(
         messages=_turns(request),
         schema=_schema(config),
-        measure=_measure(config),
+        measure=bool(own.get("measure", False)),
+        literals=_literals(own["literals"]) if "literals" in own else None,
         sampling=sampling,
         max_tokens=config.max_tokens,
         stop=tuple(config.stop),
@@ -192,18 +199,33 @@ def _schema(config: Config) -> Mapping[str, Any] | None:
     )
 
 
-def _measure(config: Config) -> bool:
+def _extensions(config: Config) -> Mapping[str, Any]:
+    """What the request asks of structq alone."""
     extensions = dict(config.extensions or {})
     own = extensions.pop("structq", {})
     unknown = sorted(extensions)
     if isinstance(own, Mapping):
-        unknown += [f"structq.{name}" for name in own if name != "measure"]
+        unknown += [f"structq.{name}" for name in own if name not in ("measure", "literals")]
     if unknown or not isinstance(own, Mapping):
         raise lm15.UnsupportedFeatureError(
-            f"unknown extensions: {unknown or own!r} (structq.measure is allowed)",
+            f"unknown extensions: {unknown or own!r} "
+            "(structq.measure and structq.literals are allowed)",
             feature="config.extensions",
         )
-    return bool(own.get("measure", False))
+    return own
+
+
+def _literals(asked: Any) -> Literals:
+    rest = dict(asked) if isinstance(asked, Mapping) else {}
+    anchored = rest.pop("anchored", False)
+    name, texts = next(iter(rest.items()), ("", list[str]()))
+    is_list = isinstance(texts, list | tuple) and all(isinstance(text, str) for text in texts)
+    if len(rest) != 1 or not is_list or not isinstance(anchored, bool):
+        raise lm15.InvalidRequestError(
+            f"structq.literals: found {shorten(asked)} "
+            '({field: [text, ..], "anchored": true or false} is allowed)'
+        )
+    return Literals(field=name, texts=tuple(texts), anchored=anchored)
 
 
 def _response(request: Request, answer: Answer) -> Response:

@@ -1,4 +1,4 @@
-"""Every way that DSPy runs a program concurrently ends in one engine, one batch, one set of weights."""
+"""Every way that DSPy runs a program concurrently ends in one engine, one set of weights."""
 
 import asyncio
 import copy
