@@ -1,4 +1,4 @@
-"""Every way that DSPy runs a program concurrently ends in one engine, one set of weights."""
+"""Whatever way DSPy runs a program concurrently: one engine, one batch, one set of weights."""
 
 import asyncio
 import copy
@@ -130,7 +130,7 @@ def test_copies_of_a_program_share_the_engines(model, opened, again):
         copied.set_lm(model)
     assert copied.write.lm.engine is model.engine
     assert copied(text="x").note == program(text="x").note
-    assert asyncio.run(copied.acall(text="x")).note == program(text="x").note
+    assert asyncio.run(copied.write.acall(text="x")).note == program(text="x").note
     assert len(opened) == 1
 
 
@@ -141,5 +141,5 @@ def test_a_loaded_program_shares_the_weights(model, opened):
     loaded.load_state(program.dump_state(), allow_unsafe_lm_state=True)
     assert loaded.write.lm.engine.lm is model.engine.lm
     assert loaded(text="x").note == program(text="x").note
-    assert asyncio.run(loaded.acall(text="x")).note == program(text="x").note
+    assert asyncio.run(loaded.write.acall(text="x")).note == program(text="x").note
     assert len(opened) == 1
