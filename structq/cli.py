@@ -55,6 +55,14 @@ class OnError(str, Enum):
     stop = "stop"
 
 
+class Keep(str, Enum):
+    """What of a response stays in its evolutions, word for word."""
+
+    none = "none"
+    blocks = "blocks"
+    all = "all"
+
+
 Source = Annotated[str, typer.Argument(metavar="IN", help="JSON Lines file, or - for stdin.")]
 Out = Annotated[str, typer.Option("--output", "-o", help="JSON Lines file, or - for stdout.")]
 Lm = Annotated[
@@ -71,6 +79,12 @@ ApiBase = Annotated[
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the first N rows.")]
 Seed = Annotated[int, typer.Option(help="Fixes every draw: mutations, and tokens if not greedy.")]
 NumEvolutions = Annotated[int, typer.Option(min=1, help="Evolutions of a row, one after another.")]
+Preserve = Annotated[
+    Keep, typer.Option(help="Keep code, tables and formulas (blocks) or all of it verbatim.")
+]
+MaxAddedWords = Annotated[
+    int | None, typer.Option(min=1, help="Words that an evolution may be longer by.")
+]
 SystemPrompt = Annotated[str | None, typer.Option(help="System message of every LM call.")]
 Scale = Annotated[
     str | None,
@@ -122,6 +136,8 @@ def run(
     lm: Lm,
     api_base: ApiBase = None,
     num_evolutions: NumEvolutions = 2,
+    preserve: Preserve = Keep.none,
+    max_added_words: MaxAddedWords = None,
     scale: Scale = None,
     permutations: Permutations = 1,
     system_prompt: SystemPrompt = None,
@@ -146,6 +162,8 @@ def evolve(
     num_evolutions: NumEvolutions = 2,
     store_evolutions: StoreEvolutions = False,
     include_original_response: IncludeOriginal = False,
+    preserve: Preserve = Keep.none,
+    max_added_words: MaxAddedWords = None,
     system_prompt: SystemPrompt = None,
     seed: Seed = 42,
     limit: Limit = None,
@@ -253,6 +271,8 @@ def _make_task(settings: _Settings, module: str, options: dict[str, Any]) -> Row
     if options.get("include_original_response") and not options["store_evolutions"]:
         message = "--include-original-response needs --store-evolutions"
         raise InputError(message, field="include_original_response")
+    if "preserve" in options:
+        options["preserve"] = options["preserve"].value
     if "scale" in options:
         options["scale"] = _parse_scale(options["scale"])
     import structq
@@ -278,6 +298,8 @@ _EVOLVING = (
     "num_evolutions",
     "store_evolutions",
     "include_original_response",
+    "preserve",
+    "max_added_words",
     "seed",
     "system_prompt",
 )

@@ -356,3 +356,26 @@ def test_help_names_the_commands():
 def test_version_is_that_of_the_package():
     told = structq_process("--version", text=True)
     assert told.stdout == f"structq {structq.__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["run", "evolve"])
+def test_what_must_stay_is_an_option(call, command):
+    write(OAK)
+    options = ("--preserve", "all", "--max-added-words", 5, "--num-evolutions", 1)
+
+    def script(request):
+        return json.dumps({"evolved_response": "an ash"})
+
+    assert call(command, "in.jsonl", "-o", "out.jsonl", "--lm", "x", *options, script=script) == 1
+    assert "begin with the whole response: 'oak'" in read()[0]["metadata"]["error"]["message"]
+
+
+def test_too_many_words_fail_their_row(call):
+    write(OAK)
+    options = ("--max-added-words", 1, "--num-evolutions", 1)
+
+    def script(request):
+        return json.dumps({"evolved_response": "an old oak"})
+
+    assert call("evolve", "in.jsonl", "-o", "out.jsonl", "--lm", "x", *options, script=script) == 1
+    assert "2 words more" in read()[0]["metadata"]["error"]["message"]

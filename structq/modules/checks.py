@@ -55,6 +55,8 @@ class EvolveCheck:
     """The instruction of the row."""
     response: str
     """The response that the step evolves."""
+    original: str
+    """The response of the row, before the first step."""
     template: str
     """The mutation template of the step."""
     literals: Sequence[str] = ()
@@ -98,8 +100,9 @@ class EvolveCheck:
         )
 
     def _unchanged(self, evolved: str) -> str | None:
-        same = evolved.split() == self.response.split()
-        return "the evolved response is the response unchanged" if same else None
+        # A step that finds nothing to add to the one before it costs the row nothing.
+        same = evolved.split() == self.original.split()
+        return "the evolved response is the original unchanged" if same else None
 
     def _refused(self, evolved: str) -> str | None:
         if not is_refusal(evolved) or _REFUSAL.match(self.response):

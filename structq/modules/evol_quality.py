@@ -82,7 +82,7 @@ class EvolQuality(RowModule):
             the beginning. Forced while decoding on local LMs; elsewhere an answer without it is an
             ``OutputError``.
         max_added_words: How many words longer than the last response an evolution may be.
-        check_answers: A refusal, an echo of the prompt, and the response unchanged are an
+        check_answers: A refusal, an echo of the prompt, and the original unchanged are an
             ``OutputError``, and not an evolution.
         lm: A ``dspy.LM`` or a spec for ``structq.lm``; by default the LM that DSPy is configured
             with.
@@ -248,7 +248,17 @@ class EvolQuality(RowModule):
         evolved: list[str] = []
         for name in names:
             last = evolved[-1] if evolved else original
-            reply = yield self._question(name, asked, last, literals)
+            check = EvolveCheck(
+                instruction=asked,
+                response=last,
+                original=original,
+                template=self.mutations[name].signature.instructions,
+                literals=literals,
+                anchored=self.preserve == "all",
+                max_added_words=self.max_added_words,
+                judge=self.check_answers,
+            )
+            reply = yield self._question(name, check)
             evolved.append(reply.prediction.evolved_response)
         return dspy.Prediction(
             evolved_response=evolved[-1],
@@ -258,25 +268,17 @@ class EvolQuality(RowModule):
             metadata={"calls": caller.calls, "error": None},
         )
 
-    def _question(
-        self, name: str, instruction: str, response: str, literals: tuple[str, ...]
-    ) -> Ask:
-        """Asks to evolve one response by one mutation."""
-        predict, anchored = self.mutations[name], self.preserve == "all"
-        check = EvolveCheck(
-            instruction=instruction,
-            response=response,
-            template=predict.signature.instructions,
-            literals=literals,
-            anchored=anchored,
-            max_added_words=self.max_added_words,
-            judge=self.check_answers,
-        )
+    def _question(self, name: str, check: EvolveCheck) -> Ask:
+        """Asks for one evolution, to be judged by the check."""
         return Ask(
-            predict=predict,
-            inputs={"instruction": instruction, "response": response},
+            predict=self.mutations[name],
+            inputs={"instruction": check.instruction, "response": check.response},
             mutation=name,
-            adapter_options={"literals": literals, "anchored": anchored, "check": check.fields},
+            adapter_options={
+                "literals": check.literals,
+                "anchored": check.anchored,
+                "check": check.fields,
+            },
         )
 
     def _draw(

@@ -51,7 +51,8 @@ def test_answers_are_no_refusals(text):
 
 def check(**changes):
     values = {"instruction": "Why?", "response": "Because of the air.", "template": METHOD}
-    return EvolveCheck(**{**values, **changes})
+    values = {**values, **changes}
+    return EvolveCheck(**{"original": values["response"], **values})
 
 
 @pytest.mark.parametrize(
@@ -60,6 +61,8 @@ def check(**changes):
         ({}, "Because of the air. For example, smoke.", None),
         ({}, "Because  of\nthe air. ", "unchanged"),
         ({}, "because of the air.", None),
+        ({"original": "Air."}, "Because of the air.", None),
+        ({"original": "Air."}, "Air.", "unchanged"),
         ({}, REFUSALS[0], "is a refusal"),
         ({"response": REFUSALS[0]}, REFUSALS[3], None),
         ({}, "[response]\nBecause of air.\n[/response]", "repeats the prompt"),
