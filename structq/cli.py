@@ -48,6 +48,13 @@ app = typer.Typer(
 )
 
 
+class Scoring(str, Enum):
+    """Whether the responses of a row are scored together or each alone."""
+
+    joint = "joint"
+    independent = "independent"
+
+
 class OnError(str, Enum):
     """What happens when a row fails."""
 
@@ -70,6 +77,10 @@ SystemPrompt = Annotated[str | None, typer.Option(help="System message of every 
 Scale = Annotated[
     str | None,
     typer.Option(metavar="LOW-HIGH", help="Score labels; by default 1 to K+1 for K responses."),
+]
+ScoringChoice = Annotated[
+    Scoring,
+    typer.Option("--scoring", help="All responses in one prompt, or each alone (needs --scale)."),
 ]
 Permutations = Annotated[
     int, typer.Option(min=1, help="Orders of the responses to score, averaged.")
@@ -117,6 +128,7 @@ def run(
     lm: Lm,
     num_evolutions: NumEvolutions = 2,
     scale: Scale = None,
+    scoring: ScoringChoice = Scoring.joint,
     permutations: Permutations = 1,
     system_prompt: SystemPrompt = None,
     seed: Seed = 42,
@@ -158,6 +170,7 @@ def score(
     out: Out,
     lm: Lm,
     scale: Scale = None,
+    scoring: ScoringChoice = Scoring.joint,
     permutations: Permutations = 1,
     system_prompt: SystemPrompt = None,
     seed: Seed = 42,
@@ -242,6 +255,7 @@ def _make_task(settings: _Settings, module: str, options: dict[str, Any]) -> Row
         raise InputError(message, field="include_original_response")
     if "scale" in options:
         options["scale"] = _parse_scale(options["scale"])
+        options["scoring"] = options["scoring"].value
     import structq
 
     shared = {"lm": settings.open_lm(), "n_in_flight": settings.window}
@@ -268,7 +282,7 @@ _EVOLVING = (
     "seed",
     "system_prompt",
 )
-_SCORING = ("scale", "permutations", "system_prompt")
+_SCORING = ("scale", "scoring", "permutations", "system_prompt")
 
 
 def _some(options: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
