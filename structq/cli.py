@@ -48,6 +48,13 @@ app = typer.Typer(
 )
 
 
+class Scoring(str, Enum):
+    """Whether the responses of a row are scored together or each alone."""
+
+    joint = "joint"
+    independent = "independent"
+
+
 class OnError(str, Enum):
     """What happens when a row fails."""
 
@@ -89,6 +96,10 @@ SystemPrompt = Annotated[str | None, typer.Option(help="System message of every 
 Scale = Annotated[
     str | None,
     typer.Option(metavar="LOW-HIGH", help="Score labels; by default 1 to K+1 for K responses."),
+]
+ScoringChoice = Annotated[
+    Scoring,
+    typer.Option("--scoring", help="All responses in one prompt, or each alone (needs --scale)."),
 ]
 Permutations = Annotated[
     int, typer.Option(min=1, help="Orders of the responses to score, averaged.")
@@ -139,6 +150,7 @@ def run(
     preserve: Preserve = Keep.none,
     max_added_words: MaxAddedWords = None,
     scale: Scale = None,
+    scoring: ScoringChoice = Scoring.joint,
     permutations: Permutations = 1,
     system_prompt: SystemPrompt = None,
     seed: Seed = 42,
@@ -184,6 +196,7 @@ def score(
     lm: Lm,
     api_base: ApiBase = None,
     scale: Scale = None,
+    scoring: ScoringChoice = Scoring.joint,
     permutations: Permutations = 1,
     system_prompt: SystemPrompt = None,
     seed: Seed = 42,
@@ -275,6 +288,7 @@ def _make_task(settings: _Settings, module: str, options: dict[str, Any]) -> Row
         options["preserve"] = options["preserve"].value
     if "scale" in options:
         options["scale"] = _parse_scale(options["scale"])
+        options["scoring"] = options["scoring"].value
     import structq
 
     shared = {"lm": settings.open_lm(), "n_in_flight": settings.window}
@@ -303,7 +317,7 @@ _EVOLVING = (
     "seed",
     "system_prompt",
 )
-_SCORING = ("scale", "permutations", "system_prompt")
+_SCORING = ("scale", "scoring", "permutations", "system_prompt")
 
 
 def _some(options: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

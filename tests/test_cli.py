@@ -102,6 +102,15 @@ def test_score_takes_a_scale(call, capsys):
     assert summary(capsys.readouterr().err)["responses scored"] == "2"
 
 
+@pytest.mark.parametrize("command", ["score", "run"])
+def test_independent_scoring_asks_for_each_response(call, capsys, command):
+    write(PAIR if command == "score" else OAK)
+    options = ("--lm", "x", "--scale", "3-9", "--scoring", "independent")
+    assert call(command, "in.jsonl", "-o", "out.jsonl", *options) == 0
+    assert set(read()[0]["scores"]) == {3}  # each the first of its own list
+    assert "LM calls" in summary(capsys.readouterr().err)
+
+
 def test_score_shows_integer_scores_where_the_lm_measures_nothing(call, capsys):
     write(PAIR)
     assert call("score", "in.jsonl", "-o", "out.jsonl", "--lm", "x", measures=False) == 0
@@ -242,6 +251,7 @@ def test_an_empty_file_gives_an_empty_file(call):
         (["run", "in.jsonl", "-o", "in.jsonl"], "the output is the input"),
         (["run", "in.jsonl", "-o", "."], "cannot write '.'"),
         (["score", "in.jsonl", "-o", "out.jsonl", "--scale", "6"], "'6' (must be LOW-HIGH"),
+        (["score", "in.jsonl", "-o", "out.jsonl", "--scoring", "independent"], "needs a fixed one"),
         (["score", "in.jsonl", "-o", "out.jsonl", "--scale", "6-1"], "low 6 is not below high 1"),
         (["evolve", "in.jsonl", "-o", "out.jsonl", "--include-original-response"], "needs"),
         (["run", "in.jsonl", "-o", "out.jsonl", "--num-evolutions", "0"], "--num-evolutions"),

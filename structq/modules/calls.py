@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import dspy
 
 from structq.adapter import Answer, AnswerError, StructAdapter
 from structq.errors import StructqError
+
+from .stream import run_stream, stream
 
 __all__ = ["Ask", "Caller", "Reply", "Steps", "adrive", "carrying", "drive"]
 
@@ -90,6 +92,34 @@ class Caller:
                         self._again(error, broken)
         raise AssertionError  # the last attempt returns or raises
 
+    def ask_all(self, questions: Sequence[Ask]) -> list[Reply]:
+        """The replies to questions that are all in flight at once, in the order of the questions.
+
+        Raises:
+            OutputError, LMError: As ``ask``, for the first question that fails; the others are
+                dropped.
+        """
+        if len(questions) == 1:
+            return [self.ask(questions[0])]
+        with self._branches(questions) as branches:
+            return list(run_stream(_ask_branch, branches, n_in_flight=len(branches)))
+
+    async def aask_all(self, questions: Sequence[Ask]) -> list[Reply]:
+        """As ``ask_all``, awaiting the LM."""
+        with self._branches(questions) as branches:
+            replies = stream(_ask_branch, branches, n_in_flight=len(branches))
+            return [reply async for reply in replies]
+
+    @contextmanager
+    def _branches(self, questions: Sequence[Ask]) -> Iterator[list[tuple[Caller, Ask]]]:
+        """A caller for each question, so that records keep the order of the questions."""
+        branches = [(replace(self, calls=[]), question) for question in questions]
+        try:
+            yield branches
+        finally:
+            for caller, _ in branches:
+                self.calls += caller.calls
+
     def _again(self, error: AnswerError, broken: list[tuple[str, str]]) -> None:
         """Notes what was wrong for the next attempt; raises where there is none."""
         broken.append((error.raw, error.reason))
@@ -112,6 +142,11 @@ class Caller:
             # The last attempt may have got no answer at all.
             attempts = min(len(broken) + 1, self.max_attempts)
             self.calls.append(_record(question, seen, attempts))
+
+
+async def _ask_branch(branch: tuple[Caller, Ask]) -> Reply:
+    caller, question = branch
+    return await caller.aask(question)
 
 
 def _arguments(question: Ask) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import dspy
 
@@ -13,7 +13,7 @@ from structq.errors import InputError, shorten
 from structq.signatures import ScoreResponses, score_signature
 from structq.templates import check_score_template, check_text, default_criteria, read_template
 
-from .calls import Ask, Caller, Steps, adrive, drive
+from .calls import Ask, Caller, Reply, carrying
 from .orders import orders
 from .rows import RowModule, check_instruction
 from .scale import ScaleLike, parse_scale
@@ -21,12 +21,15 @@ from .settings import Setting, Settings, check_bool, check_count
 
 __all__ = ["QualityScorer"]
 
+Scoring = Literal["joint", "independent"]
+
 
 @dataclass(kw_only=True)
 class ScorerSettings(Settings):
     """Settings of QualityScorer; see there."""
 
     scale: Any = None
+    scoring: Scoring = "joint"
     permutations: int = 1
     use_default_structured_output: bool = True
     system_prompt: str | None = None
@@ -40,12 +43,32 @@ class ScorerSettings(Settings):
         elif scale.labels:
             self.scale = (scale.labels[0], scale.labels[-1])
         check_count(self.permutations, "permutations")
+        self._check_scoring()
         check_count(self.max_attempts, "max_attempts")
         check_bool(self.use_default_structured_output, "use_default_structured_output")
         if self.system_prompt is not None:
             check_text(self.system_prompt, "system_prompt")
         if self.template is not None:
             check_score_template(self.template)
+
+    def _check_scoring(self) -> None:
+        if self.scoring not in ("joint", "independent"):
+            found = f"must be 'joint' or 'independent', found {shorten(self.scoring)}"
+            raise InputError(f"scoring: {found}", field="scoring")
+        if self.scoring == "joint":
+            return
+        if self.scale is None:
+            raise InputError(
+                "scale: independent scoring needs a fixed one, (low, high) or a rubric: the "
+                "list-wise scale compares responses, and each is seen alone",
+                field="scale",
+            )
+        if self.permutations > 1:
+            raise InputError(
+                f"permutations: {self.permutations} orders of one response are the same prompt "
+                "(independent scoring allows 1)",
+                field="permutations",
+            )
 
     def dump_state(self, json_mode: bool = True) -> dict[str, Any]:
         """The settings as JSON values: a rubric has its labels as text."""
@@ -56,12 +79,21 @@ class ScorerSettings(Settings):
 
 
 class QualityScorer(RowModule):
-    """Scores all responses to one instruction in one answer, as DEITA does (arXiv 2312.15685).
+    """Scores the responses to one instruction, together as DEITA does (arXiv 2312.15685), or alone.
+
+    ``scoring="joint"``: one prompt with all K responses and one answer with K scores, each of which
+    sees the scores before it; K passes where the LM measures. ``scoring="independent"``: a prompt
+    for each response with that response alone in it, all in flight at once; a score depends neither
+    on the other responses nor on their order, and one pass a response measures it (labels of one
+    token). It costs K prompts: K times the instruction and the criteria are read, where joint
+    scoring reads them once.
 
     Args:
         scale: ``None`` for DEITA's list-wise scale (1..K for K responses, K+1 for one that cannot
             be improved), ``(low, high)`` for a fixed one, or a rubric ``{label: description}``.
-        permutations: Orders of the responses that are asked and averaged, against position bias.
+        scoring: ``"joint"`` or ``"independent"``, which needs a fixed scale or a rubric.
+        permutations: Orders of the responses that are asked, all at once, and averaged, against
+            position bias; for joint scoring.
         use_default_structured_output: Ask for JSON under a schema; off, for lines such as ``[1]
             Score: 3``.
         criteria: What to judge by; the instructions of the predictor, which optimizers may tune.
@@ -85,6 +117,7 @@ class QualityScorer(RowModule):
     """
 
     scale = Setting["ScaleLike"]("What a score may be.")
+    scoring = Setting["Scoring"]("Whether responses are scored together or each alone.")
     permutations = Setting[int]("Orders that are asked and averaged.")
     use_default_structured_output = Setting[bool]("Whether the answer is JSON under a schema.")
     system_prompt = Setting["str | None"]("Text of the system message.")
@@ -95,6 +128,7 @@ class QualityScorer(RowModule):
         self,
         *,
         scale: ScaleLike = None,
+        scoring: Scoring = "joint",
         permutations: int = 1,
         use_default_structured_output: bool = True,
         criteria: str | None = None,
@@ -111,6 +145,7 @@ class QualityScorer(RowModule):
         self.score = dspy.Predict(ScoreResponses.with_instructions(asked))
         self.settings = ScorerSettings(
             scale=scale,
+            scoring=scoring,
             permutations=permutations,
             use_default_structured_output=use_default_structured_output,
             system_prompt=system_prompt,
@@ -147,14 +182,20 @@ class QualityScorer(RowModule):
             LMError: The LM could not answer.
         """
         caller = self._caller(system_prompt)
-        return drive(self._steps(caller, instruction, responses), caller)
+        shown, asks = self._questions(instruction, responses)
+        with carrying(caller.calls):
+            replies = caller.ask_all(asks)
+        return _prediction(shown, replies, caller)
 
     async def aforward(
         self, instruction: str, responses: Sequence[str], system_prompt: str | None = None
     ) -> dspy.Prediction:
         """As ``forward``, awaiting the LM."""
         caller = self._caller(system_prompt)
-        return await adrive(self._steps(caller, instruction, responses), caller)
+        shown, asks = self._questions(instruction, responses)
+        with carrying(caller.calls):
+            replies = await caller.aask_all(asks)
+        return _prediction(shown, replies, caller)
 
     @property
     def output_columns(self) -> tuple[str, ...]:
@@ -175,28 +216,47 @@ class QualityScorer(RowModule):
         }
         return Caller(lm=self.lm, max_attempts=self.max_attempts, adapter_options=options)
 
-    def _steps(
-        self, caller: Caller, instruction: object, responses: object
-    ) -> Steps[dspy.Prediction]:
+    def _questions(
+        self, instruction: object, responses: object
+    ) -> tuple[list[Sequence[int]], list[Ask]]:
+        """What to ask, and for each question the responses that it shows, by their places."""
         asked, candidates = check_instruction(instruction), _check_responses(responses)
-        call = parse_scale(self.scale).call(len(candidates))
+        shown = self._shown(len(candidates))
+        call = parse_scale(self.scale).call(len(shown[0]))
         signature = score_signature(self.score.signature, call)
-        tally = Tally(len(candidates))
-        for order in orders(len(candidates), self.permutations):
-            inputs = {"instruction": asked, "responses": [candidates[i] for i in order]}
-            reply = yield Ask(predict=self.score, inputs=inputs, signature=signature)
-            tally.add(order, reply.prediction.scores, reply.answer.measurement)
-        return dspy.Prediction(
-            scores=tally.scores(),
-            expected_scores=tally.expected_scores(),
-            score_distributions=tally.distributions(),
-            model_name=reply.answer.model,
-            metadata={"calls": caller.calls, "error": None},
-        )
+        asks = [
+            Ask(
+                predict=self.score,
+                inputs={"instruction": asked, "responses": [candidates[i] for i in order]},
+                signature=signature,
+            )
+            for order in shown
+        ]
+        return shown, asks
+
+    def _shown(self, n_responses: int) -> list[Sequence[int]]:
+        if self.scoring == "independent":
+            return [(i,) for i in range(n_responses)]
+        return list(orders(n_responses, self.permutations))
+
+
+def _prediction(
+    shown: Sequence[Sequence[int]], replies: Sequence[Reply], caller: Caller
+) -> dspy.Prediction:
+    tally = Tally(1 + max(max(order) for order in shown))
+    for order, reply in zip(shown, replies, strict=True):
+        tally.add(order, reply.prediction.scores, reply.answer.measurement)
+    return dspy.Prediction(
+        scores=tally.scores(),
+        expected_scores=tally.expected_scores(),
+        score_distributions=tally.distributions(),
+        model_name=replies[-1].answer.model,
+        metadata={"calls": caller.calls, "error": None},
+    )
 
 
 class Tally:
-    """Scores of several orders, put back into the order of the caller and averaged."""
+    """Scores of several prompts, put back into the order of the caller and averaged."""
 
     def __init__(self, n_responses: int) -> None:
         self._scores: list[list[int]] = [[] for _ in range(n_responses)]

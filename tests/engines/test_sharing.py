@@ -8,7 +8,7 @@ import dspy
 import pytest
 from pydantic import Field
 
-from structq import StructAdapter, lm
+from structq import QualityScorer, StructAdapter, lm
 from structq.engines.onnx import OnnxRuntime
 from structq.engines.registry import open_lm
 
@@ -143,3 +143,16 @@ def test_a_loaded_program_shares_the_weights(model, opened):
     assert loaded(text="x").note == program(text="x").note
     assert asyncio.run(loaded.write.acall(text="x")).note == program(text="x").note
     assert len(opened) == 1
+
+
+def test_independent_scores_cost_one_pass_each_and_joint_ones_k_in_a_row(model):
+    asked = {"instruction": "Why?", "responses": ["a", "bbb", "cc"]}
+    alone = QualityScorer(scale=(1, 6), scoring="independent")(**asked)
+    joint = QualityScorer(scale=(1, 6))(**asked)
+    assert [call["n_passes"] for call in alone.metadata["calls"]] == [1, 1, 1]
+    assert [call["n_passes"] for call in joint.metadata["calls"]] == [3]
+    assert alone.scores == QualityScorer(scale=(1, 6), scoring="independent")(**asked).scores
+    [again] = QualityScorer(scale=(1, 6), scoring="independent")(
+        instruction="Why?", responses=["cc"]
+    ).expected_scores
+    assert again == alone.expected_scores[2]

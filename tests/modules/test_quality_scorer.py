@@ -4,7 +4,7 @@ import json
 import pytest
 
 from structq import InputError, OutputError, QualityScorer
-from tests.scripted import ScriptedEngine, make_lm, prompt_of, respond, schema_of
+from tests.scripted import ScriptedEngine, body_of, make_lm, prompt_of, respond, schema_of
 
 ASK = {"instruction": "Why?", "responses": ["a", "bbb", "cc"]}
 
@@ -215,3 +215,71 @@ def test_error_names_the_registered_signature():
 def test_async_and_sync_agree(configured):
     scorer = QualityScorer(permutations=2)
     assert asyncio.run(scorer.acall(**ASK)).toDict() == scorer(**ASK).toDict()
+
+
+def independent(**options):
+    return QualityScorer(scoring="independent", scale=(1, 6), **options)
+
+
+def test_independent_scoring_shows_each_response_alone_and_keeps_the_order(configured):
+    def by_length(request):
+        return json.dumps({"scores": [len(body_of(prompt_of(request), "1"))]})
+
+    engine = ScriptedEngine(by_length, delay_s=lambda r: 0.05 if "\na\n" in prompt_of(r) else 0)
+    found = independent(lm=make_lm(engine))(**ASK)
+    assert found.scores == [1.0, 3.0, 2.0]
+    assert [call["raw_output"] for call in found.metadata["calls"]] == [
+        '{"scores": [1]}',
+        '{"scores": [3]}',
+        '{"scores": [2]}',
+    ]
+    assert all("[2]" not in prompt_of(request) for request in engine.requests)
+
+
+def test_independent_questions_are_in_flight_together():
+    engine = ScriptedEngine(delay_s=lambda r: 0.2)
+    independent(lm=make_lm(engine))(**ASK)
+    assert engine.most_in_flight == 3
+
+
+def test_async_independent_scoring_agrees_with_sync(measuring_lm):
+    scorer = independent(lm=measuring_lm)
+    found = asyncio.run(scorer.acall(**ASK))
+    assert found.toDict() == scorer(**ASK).toDict()
+    assert [list(row) for row in found.score_distributions] == [list("123456")] * 3
+
+
+def test_an_independent_score_does_not_depend_on_the_other_responses(measuring_lm):
+    scorer = independent(lm=measuring_lm)
+    alone = scorer(instruction="Why?", responses=["bbb"])
+    assert scorer(**ASK).expected_scores[1] == alone.expected_scores[0]
+
+
+def test_a_failed_independent_question_fails_the_row_and_keeps_the_records():
+    def script(request):
+        return "no" if "bbb" in prompt_of(request) else '{"scores":[1]}'
+
+    with pytest.raises(OutputError) as caught:
+        independent(lm=make_lm(ScriptedEngine(script)))(**ASK)
+    assert [call["raw_output"] for call in caught.value.calls][:2] == ['{"scores":[1]}', "no"]
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"scoring": "alone"}, "scoring"),
+        ({"scoring": "independent"}, "scale"),
+        ({"scoring": "independent", "scale": (1, 6), "permutations": 2}, "permutations"),
+    ],
+    ids=["unknown", "list-wise", "permutations"],
+)
+def test_scoring_that_makes_no_sense_is_refused(options, field):
+    with pytest.raises(InputError) as caught:
+        QualityScorer(**options)
+    assert caught.value.field == field
+
+
+def test_scoring_is_saved_with_the_program():
+    loaded = QualityScorer()
+    loaded.load_state(independent().dump_state())
+    assert loaded.scoring == "independent"
