@@ -60,7 +60,9 @@ Out = Annotated[str, typer.Option("--output", "-o", help="JSON Lines file, or - 
 Lm = Annotated[
     str,
     typer.Option(
-        "--lm", envvar="STRUCTQ_LM", help="nano, onnx:FOLDER, or a DSPy name: openai/gpt-4o-mini."
+        "--lm",
+        envvar="STRUCTQ_LM",
+        help="nano, onnx:FOLDER, transformers:FOLDER_OR_ID, or a DSPy name.",
     ),
 ]
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the first N rows.")]

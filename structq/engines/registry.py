@@ -83,6 +83,8 @@ def _parse(spec: str, given: Mapping[str, Any]) -> tuple[str, str, dict[str, Any
     known = _OPTIONS[kind]
     options: dict[str, Any] = {}
     for name, value in [*parse_qsl(query), *given.items()]:
+        if value is None:
+            continue
         if name not in known:
             raise InputError(
                 f"unknown option of {kind} LMs: {name!r} ({', '.join(known) or 'none'} allowed)",

@@ -3,9 +3,10 @@
 Rows join and leave the running batch at every turn; what a row asks for is in `rows`. The scheduler
 knows nothing of prompts, schemas and DSPy.
 
-A row's tokens do not depend on the load: a prompt, a forced run or a draft is always a pass of its
-own (`Runtime.extend`), single tokens are always a shared pass (`Runtime.step`), and a runtime gives
-each row the same bits in every batch.
+A row's tokens do not depend on the load: a prompt, a forced run or a draft is a pass of its own
+(`Runtime.extend`), single tokens are always a shared pass (`Runtime.step`), and a runtime gives a
+row the same numbers in every batch: to the bit (onnxruntime), or up to rounding (torch). Where a
+runtime can take several tokens of several rows in one pass (`ManyRuntime`), short ones share it.
 """
 
 from __future__ import annotations
@@ -13,17 +14,21 @@ from __future__ import annotations
 import heapq
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from structq.engines.rows import Answer, Extend, Logits, Row, Step
 
-__all__ = ["Runtime", "Scheduler"]
+__all__ = ["ManyRuntime", "Runtime", "Scheduler"]
+
+_SHORT = 32
+"""Most tokens of a row that shares its pass: a longer one fills a pass by itself, and the others
+would be filled up to its length."""
 
 
 class Runtime(Protocol):
@@ -65,7 +70,7 @@ class Runtime(Protocol):
     def step(self, slots: Sequence[int], tokens: Sequence[int]) -> NDArray[np.float32]:
         """Appends one token to each slot; logits of shape ``(len(slots), n_vocab)``, in order.
 
-        A row's logits are the same bits whatever the other slots are.
+        A row's logits are the same whatever the other slots are.
         """
 
     def length(self, slot: int) -> int:
@@ -73,6 +78,21 @@ class Runtime(Protocol):
 
     def rewind(self, slot: int, length: int) -> None:
         """Forgets the tokens of the slot from ``length`` on."""
+
+
+@runtime_checkable
+class ManyRuntime(Protocol):
+    """What a `Runtime` has besides if one pass can append several tokens to several slots."""
+
+    def extend_many(
+        self, slots: Sequence[int], tokens: Sequence[Sequence[int]], n_logits: int
+    ) -> NDArray[np.float32]:
+        """Appends tokens to each slot.
+
+        Returns:
+            Shape ``(len(slots), n_logits, n_vocab)``: the logits after each of the last
+            ``n_logits`` tokens. A row of fewer tokens fills the last places only.
+        """
 
 
 @dataclass(eq=False)
@@ -94,6 +114,7 @@ class Scheduler:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._many = runtime if isinstance(runtime, ManyRuntime) else None
         self._waiting: deque[_Job] = deque()
         self._running: list[_Job] = []
         self._free = list(range(runtime.n_slots))
@@ -154,9 +175,12 @@ class Scheduler:
         """Admits rows, gives each row that needs a pass of its own that pass, then one step."""
         self._drop_cancelled()
         self._admit()
-        for job in list(self._running):
-            if isinstance(job.need, Extend):
-                self._extend(job, job.need)
+        needs = {job: job.need for job in self._running if isinstance(job.need, Extend)}
+        short = [job for job, need in needs.items() if len(need.tokens) <= _SHORT]
+        if self._many is not None and len(short) > 1:
+            self._extend_many(self._many, {job: needs.pop(job) for job in short})
+        for job, need in needs.items():
+            self._extend(job, need)
         self._step()
 
     def _drop_cancelled(self) -> None:
@@ -182,13 +206,34 @@ class Scheduler:
 
     def _extend(self, job: _Job, need: Extend) -> None:
         try:
-            if need.drop:
-                self._runtime.rewind(job.slot, self._runtime.length(job.slot) - need.drop)
+            self._drop(job, need.drop)
             logits = self._runtime.extend(job.slot, need.tokens, need.n_logits)
         except Exception as error:
             self._fail(job, error)
         else:
             self._advance(job, logits)
+
+    def _drop(self, job: _Job, n_columns: int) -> None:
+        if n_columns:
+            self._runtime.rewind(job.slot, self._runtime.length(job.slot) - n_columns)
+
+    def _extend_many(self, runtime: ManyRuntime, needs: Mapping[_Job, Extend]) -> None:
+        """One pass for several rows that need a few tokens each."""
+        jobs = sorted(needs, key=lambda job: job.slot)
+        n_logits = max(need.n_logits for need in needs.values())
+        try:
+            for job in jobs:
+                self._drop(job, needs[job].drop)
+            logits = runtime.extend_many(
+                [job.slot for job in jobs], [needs[job].tokens for job in jobs], n_logits
+            )
+        except Exception as error:
+            for job in jobs:
+                self._fail(job, error)
+            return
+        self.batch_sizes.append(len(jobs))
+        for place, job in enumerate(jobs):
+            self._advance(job, logits[place, n_logits - needs[job].n_logits :])
 
     def _step(self) -> None:
         """One pass for all rows that need a single token, in the order of their slots."""

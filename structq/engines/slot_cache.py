@@ -84,8 +84,14 @@ class SlotCache(Cache):
         for layer in self._slots:
             layer.where = where
 
+    def copy(self, source: int, target: int, n_columns: int) -> None:
+        """Copies the first columns of one slot to another."""
+        with torch.inference_mode():
+            for layer in self._slots:
+                layer.copy(source, target, n_columns)
 
-class _SlotLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers has no types here
+
+class _SlotLayer(CacheLayerMixin):
     """One layer; the last column of the buffers takes what fills up the shorter rows of a pass."""
 
     where: Pass
@@ -107,6 +113,15 @@ class _SlotLayer(CacheLayerMixin):  # type: ignore[misc]  # transformers has no 
         self.values = _grown(self.values, value_states, n_slots, n_columns)
         self.is_initialized = True
         return self._write(self.keys, key_states), self._write(self.values, value_states)
+
+    def copy(self, source: int, target: int, n_columns: int) -> None:
+        """Copies the first columns of one slot to another."""
+        if self.keys is None or self.values is None:
+            return  # a layer that shares the keys and values of another one
+        self.keys = _grown(self.keys, self.keys, target + 1, n_columns)
+        self.values = _grown(self.values, self.values, target + 1, n_columns)
+        for buffer in (self.keys, self.values):
+            buffer[target, :, :n_columns] = buffer[source, :, :n_columns]
 
     def _write(self, buffer: Tensor, states: Tensor) -> Tensor:
         where = self.where
@@ -169,8 +184,8 @@ def attend(
 ) -> tuple[Tensor, None]:
     """Scaled dot-product attention that never copies keys and values for grouped queries.
 
-    The query heads that share a key head are treated as further positions of one head. transformers'
-    own function would repeat the keys and values of all rows instead, at every layer and step.
+    The query heads that share a key head are treated as further positions of one head. The function
+    of transformers repeats the keys and values of all rows instead, at every layer and step.
 
     Args:
         module: The attention layer.

@@ -22,10 +22,14 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from structq.engines.chat import ChatFormat
+from structq.engines.prefixes import HeldTokens
 from structq.engines.slot_cache import ATTENTION, Pass, SlotCache
 from structq.errors import InputError, shorten
 
 __all__ = ["TransformersRuntime"]
+
+_LEAST_COPY = 16
+"""Columns from which on copying them is clearly cheaper than computing them."""
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -74,10 +78,11 @@ class TransformersRuntime:
         self._keep = _logits_argument(self._model, source)
         self._chat = _chat(tokenizer, source)
         self._cache = SlotCache(config.num_hidden_layers)
+        self.window = _window(config, window)
         self._lengths = [0] * n_slots
+        self._held = HeldTokens(n_slots, self.window)
         self.n_slots = n_slots
         self.n_vocab = int(self._model.get_output_embeddings().weight.shape[0])
-        self.window = _window(config, window)
         self.eos_token_id = int(tokenizer.eos_token_id)
         facts = [str(self._model.dtype), str(tokenizer.chat_template)]
         commit = getattr(self._model.config, "_commit_hash", None)
@@ -109,12 +114,32 @@ class TransformersRuntime:
         return self._chat.decode(tokens)
 
     def extend(self, slot: int, tokens: Sequence[int], n_logits: int) -> NDArray[np.float32]:
-        """Appends tokens to one slot; logits ``(n_logits, n_vocab)`` after the last ones."""
-        return self._run([slot], [tokens], n_logits)[0]
+        """Appends tokens to one slot; logits ``(n_logits, n_vocab)`` after the last ones.
+
+        What the slot, or for a new row any slot, holds of them already is not computed again.
+        """
+        logits: NDArray[np.float32] = self.extend_many([slot], [tokens], n_logits)[0]
+        return logits
+
+    def extend_many(
+        self, slots: Sequence[int], tokens: Sequence[Sequence[int]], n_logits: int
+    ) -> NDArray[np.float32]:
+        """Appends tokens to each slot in one pass; logits ``(len(slots), n_logits, n_vocab)``.
+
+        A row of fewer than ``n_logits`` tokens has logits of no meaning in its first places.
+        """
+        self._check_room(slots, tokens)
+        left = [
+            row[self._reuse(slot, row[: max(0, len(row) - n_logits)]) :]
+            for slot, row in zip(slots, tokens, strict=True)
+        ]
+        return self._run(slots, left, n_logits)
 
     def step(self, slots: Sequence[int], tokens: Sequence[int]) -> NDArray[np.float32]:
         """Appends one token to each slot; logits ``(len(slots), n_vocab)``, in order."""
-        return self._run(slots, [[token] for token in tokens], 1)[:, 0]
+        rows = [[token] for token in tokens]
+        self._check_room(slots, rows)
+        return self._run(slots, rows, 1)[:, 0]
 
     def length(self, slot: int) -> int:
         """Tokens that the slot holds."""
@@ -126,31 +151,48 @@ class TransformersRuntime:
             raise ValueError(f"slot {slot} holds {self._lengths[slot]} tokens, not {length}")
         self._lengths[slot] = length
 
-    @torch.inference_mode()
     def _run(
         self, slots: Sequence[int], tokens: Sequence[Sequence[int]], n_logits: int
     ) -> NDArray[np.float32]:
         """One pass over rows of different lengths; logits ``(n_rows, n_logits, n_vocab)``."""
         starts, counts = [self._lengths[slot] for slot in slots], [len(row) for row in tokens]
-        ends = [start + n for start, n in zip(starts, counts, strict=True)]
-        if max(ends) > self.window:
-            raise ValueError(f"a slot overflows: {max(ends)} tokens (at most {self.window} fit)")
         device, dtype = self._model.device, self._model.dtype
         where = Pass(slots, starts, counts, device=device, dtype=dtype)
         self._cache.begin(where)
+        for slot, start in zip(slots, starts, strict=True):
+            self._held.write(slot, start, ())  # should the pass fail, its columns are not trusted
         filled = [[0] * (where.n_new - len(row)) + list(row) for row in tokens]
-        output = self._model(
-            input_ids=torch.tensor(filled, device=device),
-            attention_mask=self._masks(where),
-            position_ids=where.positions,
-            past_key_values=self._cache,
-            use_cache=True,
-            **({self._keep: n_logits} if self._keep else {}),
-        )
-        logits: NDArray[np.float32] = output.logits[:, -n_logits:].float().cpu().numpy()
-        for slot, end in zip(slots, ends, strict=True):
-            self._lengths[slot] = end
+        with torch.inference_mode():
+            output = self._model(
+                input_ids=torch.tensor(filled, device=device),
+                attention_mask=self._masks(where),
+                position_ids=where.positions,
+                past_key_values=self._cache,
+                use_cache=True,
+                **({self._keep: n_logits} if self._keep else {}),
+            )
+            logits: NDArray[np.float32] = output.logits[:, -n_logits:].float().cpu().numpy()
+        for slot, start, row in zip(slots, starts, tokens, strict=True):
+            self._held.write(slot, start, row)
+            self._lengths[slot] = start + len(row)
         return logits
+
+    def _check_room(self, slots: Sequence[int], tokens: Sequence[Sequence[int]]) -> None:
+        end = max(self._lengths[slot] + len(row) for slot, row in zip(slots, tokens, strict=True))
+        if end > self.window:
+            raise ValueError(f"a slot overflows: {end} tokens (at most {self.window} fit)")
+
+    def _reuse(self, slot: int, tokens: Sequence[int]) -> int:
+        """Appends those of the first tokens whose columns some slot holds; how many these are."""
+        start = self._lengths[slot]
+        n_kept = self._held.shared(slot, start, tokens)
+        source, n_shared = self._held.best(tokens) if start == 0 else (slot, 0)
+        if n_shared - n_kept >= _LEAST_COPY:
+            self._cache.copy(source, slot, n_shared)
+            self._held.write(slot, 0, tokens[:n_shared])
+            n_kept = n_shared
+        self._lengths[slot] = start + n_kept
+        return n_kept
 
     def _masks(self, where: Pass) -> Any:
         """``None``, one mask, or one for each kind of layer."""
@@ -267,11 +309,12 @@ def _chat(tokenizer: Any, source: str) -> ChatFormat:
 
 def _window(config: Any, wanted: int | None) -> int:
     most = getattr(config, "max_position_embeddings", None)
-    if wanted is None and most is None:
+    window = most if wanted is None else wanted
+    if window is None:
         raise InputError("the LM does not say how long a text may be: give window", field="window")
-    if wanted is not None and (wanted < 2 or (most is not None and wanted > most)):
-        raise InputError(f"window must be 2 to {most}: found {wanted}", field="window")
-    return int(most if wanted is None else wanted)
+    if window < 2 or window > (most or window):
+        raise InputError(f"window must be 2 to {most}: found {window}", field="window")
+    return int(window)
 
 
 def _fingerprint(source: str, commit: str | None, facts: Sequence[str]) -> str:

@@ -224,3 +224,52 @@ def test_finished_rows_are_not_kept(scheduler):
             return
         time.sleep(0.01)
     pytest.fail("the scheduler keeps a row that is done")
+
+
+class ManyCountingRuntime(CountingRuntime):
+    """Takes short runs of several rows in one pass."""
+
+    def extend_many(self, slots, tokens, n_logits):
+        self.passes.append(("many", tuple(slots), n_logits))
+        for slot, row in zip(slots, tokens, strict=True):
+            self.slots[slot] += row
+        return np.stack([self.logits(slot)[None].repeat(n_logits, 0) for slot in slots])
+
+
+def forcing(n_prompt, n_logits):
+    """A row with a long prompt, then a run of which it wants several logits, the last one twice."""
+    logits = yield Extend([1] * n_prompt)
+    logits = yield Extend([1, 2, 3], n_logits=n_logits)
+    assert logits.shape == (n_logits, 100)
+    again = yield Extend([4], drop=1)
+    assert again.shape == (1, 100)
+    return answer(f"{logits[-1].argmax()},{again[-1].argmax()}")
+
+
+def test_short_runs_share_a_pass_where_the_runtime_can():
+    runtime = ManyCountingRuntime()
+    runtime.gate.clear()
+    scheduler = Scheduler(runtime)
+    futures = scheduler.submit_all([forcing(40, 1), forcing(50, 2)])
+    runtime.gate.set()
+    assert [future.result(5).text for future in futures] == ["43,43", "53,53"]
+    assert runtime.passes[2:] == [("many", (0, 1), 2), ("many", (0, 1), 1)]
+    assert list(scheduler.batch_sizes) == [2, 2]
+    scheduler.close()
+
+
+def test_a_failed_shared_run_fails_its_rows_and_no_others():
+    runtime = ManyCountingRuntime()
+
+    def broken(*_):
+        raise MemoryError("no room for this pass")
+
+    runtime.extend_many = broken
+    scheduler = Scheduler(runtime)
+    rows = [forcing(40, 1), forcing(50, 2), counting(40, 2)]
+    *failed, fine = scheduler.submit_all(rows)
+    for future in failed:
+        with pytest.raises(MemoryError, match="no room"):
+            future.result(5)
+    assert fine.result(5).text == "40,41,42"
+    scheduler.close()
