@@ -23,6 +23,7 @@ from .errors import (
 
 if TYPE_CHECKING:
     from .adapter import StructAdapter
+    from .engines.judgment_client import JudgmentClient
     from .modules import EvolQuality, EvolveAndScore, QualityScorer
     from .signatures import EvolveResponse, ScoreResponses
 
@@ -34,6 +35,7 @@ __all__ = [
     "EvolveAndScore",
     "EvolveResponse",
     "InputError",
+    "JudgmentClient",
     "LMError",
     "OutputError",
     "PromptTooLongError",
@@ -53,6 +55,7 @@ _HOMES = {
     "EvolQuality": "modules",
     "EvolveAndScore": "modules",
     "EvolveResponse": "signatures",
+    "JudgmentClient": "engines.judgment_client",
     "QualityScorer": "modules",
     "ScoreResponses": "signatures",
     "StructAdapter": "adapter",

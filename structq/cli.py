@@ -62,8 +62,11 @@ Lm = Annotated[
     typer.Option(
         "--lm",
         envvar="STRUCTQ_LM",
-        help="nano, onnx:FOLDER, transformers:FOLDER_OR_ID, or a DSPy name.",
+        help="nano, vllm/MODEL, openai/gpt-4o-mini, ...: the README lists them.",
     ),
+]
+ApiBase = Annotated[
+    str | None, typer.Option(metavar="URL", help="Address of a server of your own.")
 ]
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the first N rows.")]
 Seed = Annotated[int, typer.Option(help="Fixes every draw: mutations, and tokens if not greedy.")]
@@ -117,6 +120,7 @@ def run(
     source: Source,
     out: Out,
     lm: Lm,
+    api_base: ApiBase = None,
     num_evolutions: NumEvolutions = 2,
     scale: Scale = None,
     permutations: Permutations = 1,
@@ -138,6 +142,7 @@ def evolve(
     source: Source,
     out: Out,
     lm: Lm,
+    api_base: ApiBase = None,
     num_evolutions: NumEvolutions = 2,
     store_evolutions: StoreEvolutions = False,
     include_original_response: IncludeOriginal = False,
@@ -159,6 +164,7 @@ def score(
     source: Source,
     out: Out,
     lm: Lm,
+    api_base: ApiBase = None,
     scale: Scale = None,
     permutations: Permutations = 1,
     system_prompt: SystemPrompt = None,
@@ -180,19 +186,23 @@ class _Settings:
     source: str
     out: str
     lm: str
+    api_base: str | None
     limit: int | None
     on_error: OnError
     window: int
     max_tokens: int | None
     temperature: float | None
-
     seed: int
 
     def open_lm(self) -> dspy.LM:
         """The LM, with the options that were given and its own defaults else."""
         import structq
 
-        options = {"max_tokens": self.max_tokens, "temperature": self.temperature}
+        options: dict[str, Any] = {
+            "api_base": self.api_base,
+            "max_tokens": self.max_tokens,
+            "temperature": self.temperature,
+        }
         given = {name: value for name, value in options.items() if value is not None}
         if self.temperature:  # greedy answers need no seed, and some servers refuse one
             given["seed"] = self.seed

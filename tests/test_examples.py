@@ -3,8 +3,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from structq.data import EVOLVING, read_jsonl, write_jsonl
 
 ROOT = Path(__file__).parents[1]
@@ -61,9 +59,6 @@ def test_show_takes_few_rows_at_even_distances(tmp_path):
     assert lines == ["line 1", "line 13", "line 25", "line 37"]
 
 
-@pytest.mark.skipif(
-    not (ROOT / "structq" / "nano" / "model.onnx").exists(), reason="nano is not in this checkout"
-)
 def test_the_quickstart_runs(tmp_path):
     told = run("quickstart.py", folder=tmp_path)
     assert told.returncode == 0, told.stderr

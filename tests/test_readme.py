@@ -12,9 +12,6 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf8")
-MODEL = ROOT / "structq" / "nano" / "model.onnx"
-
-needs_nano = pytest.mark.skipif(not MODEL.exists(), reason="nano is not in this checkout")
 
 
 def blocks(language):
@@ -47,14 +44,12 @@ def test_there_is_code_to_run():
     assert {command[0] for command in commands()} == {"run", "evolve", "score"}
 
 
-@needs_nano
 @pytest.mark.parametrize("code", blocks("python"), ids=lambda code: code.splitlines()[-1][:40])
 def test_a_python_block_runs(folder, code):
     told = run(["-c", code], folder)
     assert told.returncode == 0, told.stderr
 
 
-@needs_nano
 @pytest.mark.parametrize("command", commands(), ids=" ".join)
 def test_a_command_runs(folder, command):
     told = run(["-m", "structq.cli", *command], folder)
@@ -65,6 +60,4 @@ def test_a_command_runs(folder, command):
 
 @pytest.mark.parametrize("target", re.findall(r"\]\((?!http)([^)#]+)", README))
 def test_a_link_leads_somewhere(target):
-    if target.startswith("structq/nano/") and not MODEL.exists():
-        pytest.skip("nano is not in this checkout")
     assert (ROOT / target).exists()

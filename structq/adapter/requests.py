@@ -19,6 +19,7 @@ __all__ = [
     "ask_async",
     "build_request",
     "call_settings",
+    "constrains_text",
     "format_for",
     "format_for_async",
     "measures_labels",
@@ -44,7 +45,7 @@ def build_request(
     messages: Sequence[Mapping[str, Any]],
     response_format: dict[str, Any] | None,
     *,
-    measure: bool = False,
+    extensions: Mapping[str, Any] | None = None,
     top_logprobs: int | None = None,
 ) -> Request:
     """The request, with the LM's own options under those of the call.
@@ -54,7 +55,7 @@ def build_request(
         call_options: Options of this call, such as ``temperature``.
         messages: Dicts with ``role`` and ``content``; a system message comes first.
         response_format: What the answer must look like, or ``None``.
-        measure: Ask for label distributions.
+        extensions: What engines of structq are asked for beyond the format; ``None`` for others.
         top_logprobs: Ask for this many likely tokens at each place, unless the options ask for
             more.
     """
@@ -67,7 +68,7 @@ def build_request(
         Message.user(m["content"]) if m["role"] == "user" else Message.assistant(m["content"])
         for m in messages[1 if system is not None else 0 :]
     )
-    asked = {"structq": {"measure": True}} if measure else None
+    asked = {"structq": dict(extensions)} if extensions else None
     if options.keys() <= _DIRECT:
         config = Config(
             **options, response_format=response_format, extensions=asked, logprobs=top_logprobs
@@ -112,6 +113,11 @@ def top_logprobs(lm: dspy.BaseLM) -> int | None:
     """
     found = getattr(lm, "top_logprobs", None)
     return found if isinstance(found, int) and found > 0 else None
+
+
+def constrains_text(lm: dspy.BaseLM) -> bool:
+    """Whether the engine behind the LM declares that it can put given literals into a text."""
+    return getattr(getattr(lm, "engine", None), "constrains_text", False) is True
 
 
 _MODES: WeakKeyDictionary[dspy.BaseLM, str] = WeakKeyDictionary()

@@ -20,6 +20,7 @@ from .requests import (
     ask_async,
     build_request,
     call_settings,
+    constrains_text,
     format_for,
     format_for_async,
     measures_labels,
@@ -48,6 +49,10 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         system_prompt: Text of the system message; none by default.
         score_template: Jinja2 text in place of the packaged score prompt.
         as_text: Ask for scores as lines of text, with no schema.
+        literals: Texts that the evolved response must hold verbatim and in order: forced on an LM
+            that can, else for ``check`` to find.
+        anchored: The evolved response begins with the first of them.
+        check: From the output fields to what is wrong with them, or ``None``.
         broken: Earlier replies to this call with what was wrong with each: shown to the LM.
         on_answer: Called with every answer as it came, before it is checked. This is how label
             distributions and token counts reach a module: predictions hold output fields and
@@ -64,6 +69,9 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         system_prompt: str | None = None,
         score_template: str | None = None,
         as_text: bool = False,
+        literals: Sequence[str] = (),
+        anchored: bool = False,
+        check: Callable[[Mapping[str, Any]], str | None] | None = None,
         broken: Sequence[tuple[str, str]] = (),
         on_answer: Callable[[Answer], None] | None = None,
     ) -> None:
@@ -71,6 +79,9 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         self.system_prompt = system_prompt
         self.score_template = score_template
         self.as_text = as_text
+        self.literals = literals
+        self.anchored = anchored
+        self.check = check
         self.broken = broken
         self.on_answer = on_answer
 
@@ -180,17 +191,28 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         wire: dict[str, Any] | None,
     ) -> Request:
         messages = self.format(signature, demos, inputs)
+        extensions = None if wire is None else self._extensions(lm, signature)
         scores = wire is not None and score_call(signature) is not None
-        measure = scores and measures_labels(lm)
-        top = top_logprobs(lm) if scores and not measure else None
+        top = top_logprobs(lm) if scores and not measures_labels(lm) else None
         try:
-            return build_request(lm, lm_kwargs, messages, wire, measure=measure, top_logprobs=top)
+            return build_request(
+                lm, lm_kwargs, messages, wire, extensions=extensions, top_logprobs=top
+            )
         except (
             TypeError,
             ValueError,
             LM15Error,
         ) as error:  # an option that is wrong or cannot be carried
             raise InputError(f"LM options: {error}", field="lm") from error
+
+    def _extensions(self, lm: dspy.BaseLM, signature: Signature) -> dict[str, Any] | None:
+        """What only engines of structq are asked for."""
+        if score_call(signature) is not None:
+            return {"measure": True} if measures_labels(lm) else None
+        if self.literals and is_evolve(signature) and constrains_text(lm):
+            wanted = {"evolved_response": list(self.literals), "anchored": self.anchored}
+            return {"literals": wanted}
+        return None
 
     def _read(self, signature: Signature, request: Request, response: Response) -> dict[str, Any]:
         call = score_call(signature)
@@ -205,10 +227,13 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         if reason := self._useless(signature, answer):
             raise self._error(signature, reason, answer.raw, finish)
         try:
-            return self.parse(signature, answer.raw)
+            fields = self.parse(signature, answer.raw)
         except AnswerError as error:
             error.finish_reason = finish
             raise
+        if self.check is not None and (found := self.check(fields)):
+            raise self._error(signature, found, answer.raw, finish)
+        return fields
 
     def _useless(self, signature: Signature, answer: Answer) -> str | None:
         """Why an answer need not be read."""

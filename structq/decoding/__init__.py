@@ -3,7 +3,7 @@
 What an answer may be is decided here, token by token:
 
 * :class:`Grammars` compiles a JSON Schema once for one vocabulary and hands out a
-  :class:`RowMatcher` a row.
+  :class:`RowMatcher` a row, or a :class:`LiteralMatcher` where the text must hold given literals.
 * :class:`SlotPlan` says which part of an answer is fixed text and where it has a choice among
   labels, when that is all there is.
 * :class:`LabelTrie` turns unmasked logits into the exact distribution over the labels of such a
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from structq.decoding.grammar import Grammars, RowMatcher
 from structq.decoding.labels import LabelTrie, Measurement, token_paths
+from structq.decoding.literals import LiteralMatcher, Literals
 from structq.decoding.logprobs import SlotReading, TokenScore, read_slots
 from structq.decoding.slots import Slot, SlotPlan
 from structq.decoding.support import guarded, unsupported
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Grammars",
     "LabelTrie",
+    "LiteralMatcher",
+    "Literals",
     "Measurement",
     "RowMatcher",
     "RowwiseProcessor",

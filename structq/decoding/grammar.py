@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from structq.decoding.literals import Enders, LiteralMatcher, Literals
 from structq.decoding.mask import TokenMask
 from structq.decoding.support import guarded, unsupported
 from structq.decoding.vocabulary import Vocabulary
@@ -54,8 +55,9 @@ class Grammars:
         wrapper = llguidance.TokenizerWrapper(_Tokens(self.vocabulary))
         self._tokenizer = llguidance.LLTokenizer(wrapper, n_vocab=n_vocab, eos_token=eos_token_id)
         self._max_schemas = max_schemas
-        self._compiled: OrderedDict[str, llguidance.LLMatcher] = OrderedDict()
+        self._compiled: OrderedDict[tuple[str, bool], llguidance.LLMatcher] = OrderedDict()
         self._lock = threading.Lock()
+        self._enders: Enders | None = None
 
     def matcher(self, schema: Mapping[str, Any]) -> RowMatcher:
         """A fresh matcher, at the start of an answer that obeys ``schema``.
@@ -63,19 +65,38 @@ class Grammars:
         Raises:
             SchemaError: A keyword that cannot be guaranteed, or a schema that nothing satisfies.
         """
+        return self._fresh(schema, all_escapes=False)
+
+    def literal_matcher(self, schema: Mapping[str, Any], literals: Literals) -> LiteralMatcher:
+        """A fresh matcher, at the start of an answer that also holds the literals.
+
+        Raises:
+            SchemaError: The schema is not a closed object of one text, or a literal is not valid
+                Unicode.
+        """
+        literals.check(schema)
+        row = self._fresh(schema, all_escapes=literals.has_controls)
+        with self._lock:
+            if self._enders is None:
+                self._enders = Enders(self.vocabulary)
+        return LiteralMatcher(row, self.vocabulary, literals, self._enders)
+
+    def _fresh(self, schema: Mapping[str, Any], *, all_escapes: bool) -> RowMatcher:
         # Keys keep their order: it is the order in which the answer has them.
         text = _canonical(schema)
+        all_escapes = all_escapes or _NAMES_CONTROLS.search(text) is not None
+        key = text, all_escapes
         with self._lock:
-            prototype = self._compiled.get(text)
+            prototype = self._compiled.get(key)
             if prototype is None:
-                prototype = self._compile(schema, text)
-                self._compiled[text] = prototype
+                prototype = self._compile(schema, all_escapes=all_escapes)
+                self._compiled[key] = prototype
                 if len(self._compiled) > self._max_schemas:
                     self._compiled.popitem(last=False)
-            self._compiled.move_to_end(text)
+            self._compiled.move_to_end(key)
             return RowMatcher(prototype.deep_copy(), self.vocabulary)
 
-    def _compile(self, schema: Mapping[str, Any], text: str) -> llguidance.LLMatcher:
+    def _compile(self, schema: Mapping[str, Any], *, all_escapes: bool) -> llguidance.LLMatcher:
         found = unsupported(schema)
         if found is not None:
             keyword, pointer = found
@@ -85,7 +106,7 @@ class Grammars:
                 pointer=pointer,
             )
         options: Any = dict(_COMPACT)
-        if not _NAMES_CONTROLS.search(text):
+        if not all_escapes:
             options["json_allowed_escapes"] = _ESCAPES
         grammar = llguidance.LLMatcher.grammar_from_json_schema(
             json.dumps(guarded(schema)), overrides=options

@@ -32,6 +32,7 @@ def lm(spec: str, **options: Any) -> dspy.LM:
             transformers also ``device``, ``dtype``, ``revision``, ``window`` and ``n_slots``, as in
             `structq.engines.transformers.TransformersRuntime`. For servers also ``api_base`` (the
             address), ``api_key`` and ``top_logprobs``, as in `structq.engines.servers.ServerLM`.
+            A local LM does not use DSPy's response cache unless ``cache=True``.
 
     Raises:
         InputError: The spec names no LM that can be opened, a package for it is missing, or an
@@ -74,8 +75,9 @@ def _local(spec: str, options: dict[str, Any]) -> dspy.LM:
     opening = {name: options.pop(name) for name in opening_options(spec) & options.keys()}
     local = open_lm(spec, **opening)
     # The weights are part of the name: DSPy's cache knows a response by model string and messages.
-    # Nothing fails by chance here, so nothing is worth a retry.
-    settings = {"num_retries": 0, **options}
+    # Nothing fails by chance here, so nothing is worth a retry. And DSPy's cache on disk outlives
+    # the code that decodes: an answer of an older structq must not pass for one of this.
+    settings = {"num_retries": 0, "cache": False, **options}
     return dspy.LM(
         f"structq/{local.name}",
         engine=LocalEngine(local),

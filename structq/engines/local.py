@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from tokenizers import Tokenizer
 
-from structq.decoding import Grammars, SlotPlan
+from structq.decoding import Grammars, LiteralMatcher, Literals, SlotPlan
 from structq.engines.measured import TokenPlan, measure_row
 from structq.engines.rows import (
     Answer,
@@ -50,6 +50,8 @@ class Call:
     """``(role, text)`` turns, the oldest first."""
     schema: Mapping[str, Any] | None = None
     """JSON Schema of the answer; free text without one."""
+    literals: Literals | None = None
+    """What the text of the answer must hold; with a schema of that one text."""
     constraint: Constraint | None = None
     """In place of a schema: what one row may say. Serves this call alone."""
     measure: bool = False
@@ -125,7 +127,9 @@ class LocalLM:
         prompt = self._runtime.encode(call.messages)
         if call.measure:
             return self._measured(call, prompt)
-        room = self._room(prompt, n_needed=1)
+        constraint = self._constraint(call)
+        n_needed = constraint.n_needed if isinstance(constraint, LiteralMatcher) else 1
+        room = self._room(prompt, n_needed=n_needed)
         limits = TextLimits(
             max_tokens=min(call.max_tokens or room, room),
             eos_token_id=self._runtime.eos_token_id,
@@ -133,7 +137,7 @@ class LocalLM:
         )
         return generate_row(
             prompt,
-            self._constraint(call),
+            constraint,
             limits=limits,
             sampling=call.sampling,
             decode=self._runtime.decode,
@@ -143,6 +147,8 @@ class LocalLM:
     def _constraint(self, call: Call) -> Constraint:
         if call.constraint is not None:
             return call.constraint
+        if call.literals is not None:
+            return self.grammars.literal_matcher(call.schema or {}, call.literals)
         if call.schema is not None:
             return self.grammars.matcher(call.schema)
         specials = self.grammars.vocabulary.special_token_ids

@@ -16,17 +16,20 @@ from typing import Any, ClassVar
 from dspy import lm15
 from dspy.lm15 import Config, Message, Request, Response, Usage
 
+from structq.decoding import Literals
+from structq.engines.judgments import Answers, judged, judgment_schema, wanted_judgments
 from structq.engines.local import Call, LocalLM
 from structq.engines.registry import open_lm, spec_of
 from structq.engines.rows import Answer, MeasuredSlot
 from structq.engines.sampling import Sampling
-from structq.errors import PromptTooLongError, SchemaError, StructqError
+from structq.errors import PromptTooLongError, SchemaError, StructqError, shorten
 
 __all__ = ["AsyncLocalEngine", "LocalEngine"]
 
-_HANDLED = frozenset(
-    {"max_tokens", "temperature", "top_p", "top_k", "seed", "stop", "response_format", "extensions"}
-)
+_HANDLED = frozenset({
+    "max_tokens", "temperature", "top_p", "top_k", "seed", "stop",
+    "response_format", "extensions", "probabilities",
+})  # fmt: skip
 _ROLES = {"user": "user", "assistant": "assistant", "developer": "system"}
 
 
@@ -35,10 +38,14 @@ class _Pair:
 
     supports_response_schema: ClassVar[bool] = True
     """DSPy sends a strict JSON schema."""
-    supported_params: ClassVar[frozenset[str]] = _HANDLED - {"extensions"}
+    supported_params: ClassVar[frozenset[str]] = _HANDLED - {"extensions", "probabilities"}
     """Options that a call may set."""
     measures_labels: ClassVar[bool] = True
     """``config.extensions={"structq": {"measure": True}}`` gives label distributions."""
+    constrains_text: ClassVar[bool] = True
+    """``config.extensions={"structq": {"literals": {field: [text, ..], "anchored": bool}}}`` makes
+    the text of a field hold these texts verbatim and in order; anchored, it begins with the first.
+    """
 
     def __init__(self, lm: LocalLM) -> None:
         self.lm = lm
@@ -75,11 +82,13 @@ class LocalEngine(_Pair):
             dspy.lm15.NotConfiguredError: The engine is closed.
         """
         with _Canonical():
-            answer = self.lm.submit(_call(request)).result()
-        return _response(request, answer)
+            call, judgments = _call(request)
+            answer = self.lm.submit(call).result()
+        return _response(request, answer, judgments)
 
     def stream(self, request: Request) -> Iterator[Any]:
         """The whole answer as one stream of events."""
+        _refuse_to_stream(request)
         return iter(lm15.response_to_events(self.complete(request)))
 
     def close(self) -> None:
@@ -93,11 +102,13 @@ class AsyncLocalEngine(_Pair):
     async def complete(self, request: Request) -> Response:
         """The answer of the LM; raises as `LocalEngine.complete` does."""
         with _Canonical():
-            answer = await asyncio.wrap_future(self.lm.submit(_call(request)))
-        return _response(request, answer)
+            call, judgments = _call(request)
+            answer = await asyncio.wrap_future(self.lm.submit(call))
+        return _response(request, answer, judgments)
 
     async def stream(self, request: Request) -> AsyncIterator[Any]:
         """The whole answer as one stream of events."""
+        _refuse_to_stream(request)
         for event in lm15.response_to_events(await self.complete(request)):
             yield event
 
@@ -123,23 +134,35 @@ class _Canonical:
             raise lm15.NotConfiguredError(str(error)) from error
 
 
-def _call(request: Request) -> Call:
+def _call(request: Request) -> tuple[Call, Answers | None]:
+    """The call of a request, and the judgments that it measures, if it does."""
     config = request.config
     _refuse_unknown(request)
+    own = _extensions(config)
+    schema = _schema(config)
+    judgments = wanted_judgments(request, schema)
     sampling = Sampling(
         temperature=config.temperature or 0.0,
         top_p=1.0 if config.top_p is None else config.top_p,
         top_k=config.top_k,
         seed=config.seed,
     )
-    return Call(
+    call = Call(
         messages=_turns(request),
-        schema=_schema(config),
-        measure=_measure(config),
+        schema=schema if judgments is None else judgment_schema(judgments),
+        measure=bool(own.get("measure", False)) or judgments is not None,
+        literals=_literals(own["literals"]) if "literals" in own else None,
         sampling=sampling,
         max_tokens=config.max_tokens,
         stop=tuple(config.stop),
     )
+    return call, judgments
+
+
+def _refuse_to_stream(request: Request) -> None:
+    # An answer of judgments is one value: there is no event for it.
+    if wanted_judgments(request, _schema(request.config)) is not None:
+        raise lm15.UnsupportedFeatureError("judgments are not streamed", feature="stream")
 
 
 def _refuse_unknown(request: Request) -> None:
@@ -192,25 +215,42 @@ def _schema(config: Config) -> Mapping[str, Any] | None:
     )
 
 
-def _measure(config: Config) -> bool:
+def _extensions(config: Config) -> Mapping[str, Any]:
+    """What the request asks of structq alone."""
     extensions = dict(config.extensions or {})
     own = extensions.pop("structq", {})
     unknown = sorted(extensions)
     if isinstance(own, Mapping):
-        unknown += [f"structq.{name}" for name in own if name != "measure"]
+        unknown += [f"structq.{name}" for name in own if name not in ("measure", "literals")]
     if unknown or not isinstance(own, Mapping):
         raise lm15.UnsupportedFeatureError(
-            f"unknown extensions: {unknown or own!r} (structq.measure is allowed)",
+            f"unknown extensions: {unknown or own!r} "
+            "(structq.measure and structq.literals are allowed)",
             feature="config.extensions",
         )
-    return bool(own.get("measure", False))
+    return own
 
 
-def _response(request: Request, answer: Answer) -> Response:
+def _literals(asked: Any) -> Literals:
+    rest = dict(asked) if isinstance(asked, Mapping) else {}
+    anchored = rest.pop("anchored", False)
+    name, texts = next(iter(rest.items()), ("", list[str]()))
+    is_list = isinstance(texts, list | tuple) and all(isinstance(text, str) for text in texts)
+    if len(rest) != 1 or not is_list or not isinstance(anchored, bool):
+        raise lm15.InvalidRequestError(
+            f"structq.literals: found {shorten(asked)} "
+            '({field: [text, ..], "anchored": true or false} is allowed)'
+        )
+    return Literals(field=name, texts=tuple(texts), anchored=anchored)
+
+
+def _response(request: Request, answer: Answer, judgments: Answers | None) -> Response:
+    whole = judgments is not None and answer.finish_reason == "stop"
+    content = judged(judgments or {}, answer.text, answer.slots or ()) if whole else answer.text
     return Response(
         id=None,
         model=request.model,
-        message=Message.assistant(answer.text),
+        message=Message.assistant(content),
         finish_reason=answer.finish_reason,
         usage=Usage(input_tokens=answer.n_prompt_tokens, output_tokens=answer.n_output_tokens),
         provider_data={"structq": _provider_data(answer)},

@@ -29,6 +29,8 @@ class Ask:
     """What it is asked, where that differs from what it registers."""
     mutation: str | None = None
     """The mutation that it stands for."""
+    adapter_options: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the adapter for this question alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +70,7 @@ class Caller:
         broken: list[tuple[str, str]] = []
         with self._recording(question, seen, broken):
             for _ in range(self.max_attempts):
-                with self._settings(seen, broken):
+                with self._settings(question, seen, broken):
                     try:
                         return _reply(question.predict(**_arguments(question)), seen)
                     except AnswerError as error:
@@ -81,7 +83,7 @@ class Caller:
         broken: list[tuple[str, str]] = []
         with self._recording(question, seen, broken):
             for _ in range(self.max_attempts):
-                with self._settings(seen, broken):
+                with self._settings(question, seen, broken):
                     try:
                         return _reply(await question.predict.acall(**_arguments(question)), seen)
                     except AnswerError as error:
@@ -94,8 +96,9 @@ class Caller:
         if len(broken) == self.max_attempts:
             raise error
 
-    def _settings(self, seen: list[Answer], broken: list[tuple[str, str]]) -> Any:
-        adapter = StructAdapter(on_answer=seen.append, broken=tuple(broken), **self.adapter_options)
+    def _settings(self, question: Ask, seen: list[Answer], broken: list[tuple[str, str]]) -> Any:
+        options = {**self.adapter_options, **question.adapter_options}
+        adapter = StructAdapter(on_answer=seen.append, broken=tuple(broken), **options)
         chosen = {} if self.lm is None else {"lm": self.lm}
         return dspy.context(adapter=adapter, **chosen)
 

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import Any, get_args
 
 import dspy
 import numpy as np
@@ -18,8 +18,10 @@ from structq.signatures import EvolveResponse
 from structq.templates import check_mutation, check_text, default_mutations
 
 from .calls import Ask, Caller, Steps, adrive, drive
+from .checks import EvolveCheck
+from .preserve import Preserve, literals_of
 from .rows import RowModule, check_instruction
-from .settings import Setting, Settings, check_bool, check_count, check_seed
+from .settings import Setting, Settings, check_bool, check_choice, check_count, check_seed
 
 __all__ = ["EvolQuality"]
 
@@ -35,6 +37,9 @@ class EvolSettings(Settings):
     system_prompt: str | None = None
     mutation_weights: dict[str, float] | None = None
     max_attempts: int = 1
+    preserve: Preserve = "none"
+    max_added_words: int | None = None
+    check_answers: bool = True
 
     def __post_init__(self) -> None:
         check_count(self.num_evolutions, "num_evolutions")
@@ -42,6 +47,10 @@ class EvolSettings(Settings):
         check_bool(self.store_evolutions, "store_evolutions")
         check_bool(self.include_original_response, "include_original_response")
         check_seed(self.seed)
+        check_choice(self.preserve, "preserve", get_args(Preserve))
+        check_bool(self.check_answers, "check_answers")
+        if self.max_added_words is not None:
+            check_count(self.max_added_words, "max_added_words")
         if self.system_prompt is not None:
             check_text(self.system_prompt, "system_prompt")
         if self.mutation_weights is not None:
@@ -68,6 +77,13 @@ class EvolQuality(RowModule):
         mutation_weights: Name to relative frequency; equal by default.
         max_attempts: How often one step is asked until the answer can be used. A second attempt
             shows the LM what was wrong with the first.
+        preserve: What of the original stands in every evolution verbatim: ``"none"`` of it; its
+            ``"blocks"`` (code fences, tables, display formulas), in order; or ``"all"`` of it, as
+            the beginning. Forced while decoding on local LMs; elsewhere an answer without it is an
+            ``OutputError``.
+        max_added_words: How many words longer than the last response an evolution may be.
+        check_answers: A refusal, an echo of the prompt, and the response unchanged are an
+            ``OutputError``, and not an evolution.
         lm: A ``dspy.LM`` or a spec for ``structq.lm``; by default the LM that DSPy is configured
             with.
         n_in_flight: Most rows that ``process`` works on at once.
@@ -92,6 +108,9 @@ class EvolQuality(RowModule):
     system_prompt = Setting["str | None"]("Text of the system message.")
     mutation_weights = Setting["dict[str, float] | None"]("Name to relative frequency.")
     max_attempts = Setting[int]("How often one step is asked.")
+    preserve = Setting[Preserve]("What of the original stands in every evolution.")
+    max_added_words = Setting["int | None"]("How many words longer an evolution may be.")
+    check_answers = Setting[bool]("Whether refusals, echoes and no change are errors.")
 
     def __init__(
         self,
@@ -104,6 +123,9 @@ class EvolQuality(RowModule):
         system_prompt: str | None = None,
         mutation_weights: Mapping[str, float] | None = None,
         max_attempts: int = 1,
+        preserve: Preserve = "none",
+        max_added_words: int | None = None,
+        check_answers: bool = True,
         lm: dspy.BaseLM | str | None = None,
         n_in_flight: int = 64,
     ) -> None:
@@ -121,6 +143,9 @@ class EvolQuality(RowModule):
             system_prompt=system_prompt,
             mutation_weights=None if mutation_weights is None else dict(mutation_weights),
             max_attempts=max_attempts,
+            preserve=preserve,
+            max_added_words=max_added_words,
+            check_answers=check_answers,
         )
         self.check()
         if include_original_response and not store_evolutions:
@@ -150,8 +175,8 @@ class EvolQuality(RowModule):
 
         Raises:
             InputError: A value is wrong; names the field.
-            OutputError: An answer was cut off or broke its schema; ``calls`` has the steps until
-                then.
+            OutputError: An answer was cut off, broke its schema or is no evolution; ``calls`` has
+                the steps until then.
             LMError: The LM could not answer.
         """
         caller = self._caller()
@@ -219,10 +244,11 @@ class EvolQuality(RowModule):
     ) -> Steps[dspy.Prediction]:
         asked, original = check_instruction(instruction), check_text(response, "response")
         names = self._draw(asked, original, seed, mutation)
+        literals = literals_of(original, self.preserve)
         evolved: list[str] = []
         for name in names:
-            inputs = {"instruction": asked, "response": evolved[-1] if evolved else original}
-            reply = yield Ask(predict=self.mutations[name], inputs=inputs, mutation=name)
+            last = evolved[-1] if evolved else original
+            reply = yield self._question(name, asked, last, literals)
             evolved.append(reply.prediction.evolved_response)
         return dspy.Prediction(
             evolved_response=evolved[-1],
@@ -230,6 +256,27 @@ class EvolQuality(RowModule):
             mutations=names,
             model_name=reply.answer.model,
             metadata={"calls": caller.calls, "error": None},
+        )
+
+    def _question(
+        self, name: str, instruction: str, response: str, literals: tuple[str, ...]
+    ) -> Ask:
+        """Asks to evolve one response by one mutation."""
+        predict, anchored = self.mutations[name], self.preserve == "all"
+        check = EvolveCheck(
+            instruction=instruction,
+            response=response,
+            template=predict.signature.instructions,
+            literals=literals,
+            anchored=anchored,
+            max_added_words=self.max_added_words,
+            judge=self.check_answers,
+        )
+        return Ask(
+            predict=predict,
+            inputs={"instruction": instruction, "response": response},
+            mutation=name,
+            adapter_options={"literals": literals, "anchored": anchored, "check": check.fields},
         )
 
     def _draw(

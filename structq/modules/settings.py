@@ -9,7 +9,7 @@ from dspy.predict.parameter import Parameter
 
 from structq.errors import InputError, shorten
 
-__all__ = ["Setting", "Settings", "check_bool", "check_count", "check_seed"]
+__all__ = ["Setting", "Settings", "check_bool", "check_choice", "check_count", "check_seed"]
 
 Value = TypeVar("Value")
 
@@ -75,3 +75,10 @@ def check_bool(value: object, name: str) -> None:
     """Raises ``InputError`` unless the value is ``True`` or ``False``."""
     if not isinstance(value, bool):
         raise InputError(f"{name}: must be True or False, found {shorten(value)}", field=name)
+
+
+def check_choice(value: object, name: str, choices: tuple[str, ...]) -> None:
+    """Raises ``InputError`` unless the value is one of the choices."""
+    if value not in choices:
+        allowed = ", ".join(map(repr, choices))
+        raise InputError(f"{name}: must be one of {allowed}, found {shorten(value)}", field=name)

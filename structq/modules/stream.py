@@ -7,7 +7,15 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+)
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -21,7 +29,7 @@ _AHEAD = 4
 
 async def stream(
     work: Callable[[Item], Awaitable[Result]], items: Iterable[Item], *, n_in_flight: int
-) -> AsyncIterator[Result]:
+) -> AsyncGenerator[Result, None]:
     """The result of ``work`` for each item, in the order of the items.
 
     A slow item holds back the results behind it, not the work: up to ``n_in_flight`` items are
@@ -79,8 +87,11 @@ async def _next(results: AsyncIterator[Result]) -> Result:
     return await results.__anext__()
 
 
-async def _close(results: AsyncIterator[Any]) -> None:
-    await results.aclose()  # type: ignore[attr-defined]
+async def _close(results: AsyncGenerator[Any, None]) -> None:
+    # The step that an interrupt cancelled may still be on its way out.
+    while results.ag_running:  # type: ignore[attr-defined]
+        await asyncio.sleep(0)
+    await results.aclose()
 
 
 def _run(coroutine: Coroutine[Any, Any, Result], loop: asyncio.AbstractEventLoop) -> Result:

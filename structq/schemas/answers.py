@@ -68,7 +68,7 @@ def _check(value: Any, schema: Schema, root: Schema, path: str) -> None:
         _check_any_of(value, schema, root, path)
     elif "enum" in schema or "const" in schema:
         labels = schema["enum"] if "enum" in schema else [schema["const"]]
-        if not any(type(value) is type(label) and value == label for label in labels):
+        if not any(value == label and type(value) is type(label) for label in labels):
             raise _fault(path, f"found {shorten(value)} (must be one of {shorten(labels)})")
     else:
         _CHECKS[schema["type"]](value, schema, root, path)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import jinja2
 from jinja2 import nodes
+from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from structq.errors import TemplateError, shorten
@@ -21,7 +23,6 @@ __all__ = ["MAX_TEMPLATE_CHARS", "Rules", "compile_template"]
 MAX_TEMPLATE_CHARS = 20_000
 MAX_USES = 4
 
-_ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False)
 _PLAIN = (nodes.Output, nodes.TemplateData, nodes.Name)
 _LOOPING = (
     *_PLAIN,
@@ -35,6 +36,20 @@ _LOOPING = (
     nodes.Sub,
 )
 _LOOP_FACTS = frozenset({"index", "index0", "revindex", "revindex0", "first", "last", "length"})
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """The sandbox, with a short way to the one thing that an allowed template asks it for."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """The attribute, if the sandbox grants it."""
+        # A score prompt reads loop.index twice a response: the sandbox's way is a tenth of a call.
+        if type(obj) is LoopContext and attribute in _LOOP_FACTS:
+            return getattr(obj, attribute)
+        return super().getattr(obj, attribute)
+
+
+_ENVIRONMENT = _Sandbox(undefined=jinja2.StrictUndefined, autoescape=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -423,3 +423,55 @@ def test_a_forgotten_lm_ends_its_worker(tiny_folder):
 
 def request_call():
     return Call(messages=[("user", "x")], max_tokens=2)
+
+
+FENCE = '```py\nprint("{{ x }}\\n")\n```'
+FREE_TEXT = {
+    "type": "object",
+    "properties": {"evolved_response": {"type": "string"}},
+    "required": ["evolved_response"],
+    "additionalProperties": False,
+}
+
+
+def literals(*texts, anchored=False, **config):
+    wanted = {"evolved_response": list(texts), "anchored": anchored}
+    extensions = {"structq": {"literals": wanted}}
+    return request("evolve", FREE_TEXT, extensions=extensions, **config)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_an_answer_holds_its_literals_or_is_cut_off(engine, seed):
+    asked = literals(FENCE, "$$x$$", temperature=2.0, seed=seed, max_tokens=500)
+    response = engine.complete(asked)
+    if response.finish_reason == "stop":
+        text = json.loads(response.text)["evolved_response"]
+        assert FENCE in text
+        assert "$$x$$" in text.partition(FENCE)[2]
+
+
+def test_an_anchored_literal_costs_no_passes_of_its_own(engine):
+    response = engine.complete(literals(FENCE * 3, anchored=True, temperature=2.0, seed=1))
+    assert own(response)["n_forced_tokens"] > 60
+    if response.finish_reason == "stop":
+        assert json.loads(response.text)["evolved_response"].startswith(FENCE * 3)
+
+
+def test_literals_that_do_not_fit_the_window_are_refused(engine):
+    with pytest.raises(lm15.ContextLengthError):
+        engine.complete(literals("many words " * 400))
+
+
+@pytest.mark.parametrize(
+    "wanted", [None, [], {"a": "text"}, {"a": [1]}, {"a": [], "b": []}, {"a": [], "anchored": 1}]
+)
+def test_malformed_literals_are_refused(engine, wanted):
+    asked = request("x", FREE_TEXT, extensions={"structq": {"literals": wanted}})
+    with pytest.raises(lm15.InvalidRequestError, match=r"structq\.literals"):
+        engine.complete(asked)
+
+
+def test_literals_need_a_schema_of_one_text(engine):
+    asked = request("x", extensions={"structq": {"literals": {"a": ["b"]}}})
+    with pytest.raises(lm15.UnsupportedFeatureError, match="closed object of one text"):
+        engine.complete(asked)

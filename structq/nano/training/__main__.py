@@ -21,10 +21,16 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=Settings.minutes)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2, help="one core each")
+    parser.add_argument("--resume", action="store_true", help="go on with the weights in DIR")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     train(
-        Settings(minutes=arguments.minutes, seed=arguments.seed, processes=arguments.processes),
+        Settings(
+            minutes=arguments.minutes,
+            seed=arguments.seed,
+            processes=arguments.processes,
+            resume=arguments.resume,
+        ),
         arguments.out,
     )
     write_package(arguments.out, arguments.out)

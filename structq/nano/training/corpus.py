@@ -41,6 +41,7 @@ from .phrasings import (
     REFUSALS,
     VAGUE,
 )
+from .requests import drop_words, made_request
 from .topics import CLAUSES, TOPICS
 
 __all__ = [
@@ -160,6 +161,7 @@ class World:
         held_out: Which side of the split.
         random_topics: Share of subjects whose topic is made of random words.
         text_scale: Factor on the length of arbitrary texts.
+        variety: Whether mutation texts are also put together from parts and disturbed.
     """
 
     def __init__(
@@ -169,11 +171,13 @@ class World:
         held_out: bool = False,
         random_topics: float = 0.0,
         text_scale: int = 1,
+        variety: bool = False,
     ) -> None:
         self.rng = rng
         self.held_out = held_out
         self.random_topics = random_topics
         self.text_scale = text_scale
+        self.variety = variety
 
     def pick(self, items: tuple[T, ...], n_held_out: int) -> T:
         """One of the items of this side; the last ``n_held_out`` belong to the held-out side."""
@@ -365,6 +369,26 @@ class World:
 
     def mutation(self) -> tuple[str, tuple[str, ...]]:
         """A mutation text and the kinds of part that it asks for, in the order of KINDS."""
+        draw = self.rng.random()
+        if self.variety and draw < 0.45:
+            n = int(self.rng.choice([1, 2, 3], p=[0.7, 0.22, 0.08]))
+            chosen = self.rng.permutation(len(KINDS))[:n]
+            kinds = tuple(kind for i, kind in enumerate(KINDS) if i in chosen)
+            return self._disturbed(made_request(self.rng, kinds)), kinds
+        text, kinds = self._fixed_mutation()
+        return (self._disturbed(text) if self.variety and kinds else text), kinds
+
+    def _disturbed(self, text: str) -> str:
+        """The text between sentences that ask for nothing, or with some words left out."""
+        if self.chance(0.35):
+            text = drop_words(self.rng, text, float(self.rng.choice([0.1, 0.25])))
+        if self.chance(0.12):
+            text = f"{self.pick(VAGUE, 10)} {text}"
+        if self.chance(0.12):
+            text = f"{text} {self.pick(VAGUE, 10)}"
+        return text
+
+    def _fixed_mutation(self) -> tuple[str, tuple[str, ...]]:
         draw = self.rng.random()
         if draw < 0.72:
             name = list(MUTATIONS)[int(self.rng.integers(len(MUTATIONS)))]

@@ -96,7 +96,10 @@ class Example:
     copy_from: list[tuple[int, int]] = field(default_factory=list)
     """(position that predicts, position of the same token in the source)."""
     read_from: list[tuple[int, int]] = field(default_factory=list)
-    """(position that predicts a score, position of the response's closing tag)."""
+    """(position that predicts a score, closing tag of its response), and (position that predicts
+    the first token of an added part, end of the mutation text)."""
+    asks: list[tuple[int, int]] = field(default_factory=list)
+    """(end of the mutation text, bit i for KINDS[i]): the kinds of part that it asks for."""
     levels: list[tuple[int, int]] = field(default_factory=list)
     """(position of a closing tag, level from 0)."""
     traits: list[tuple[int, int]] = field(default_factory=list)
@@ -176,6 +179,10 @@ class ExampleMaker:
         example, start, asked, said = self._assemble(prompt, answer)
         source = prompt.rindex(f"[response{mark}]\n") + len(f"[response{mark}]\n")
         example.copy_from = list(self._copies(original.text, source, start, asked, said, example))
+        told = start + _token_at(asked, len(method) - 1)
+        example.asks = [(told, sum(1 << i for i, kind in enumerate(KINDS) if kind in kinds))]
+        added = evolved.spans[len(evolved.spans) - max(1, len(kinds)) :]
+        example.read_from = [(_first(evolved.text, at, said, example) - 1, told) for at, _ in added]
         example.roles = [
             (start + _token_at(asked, source + end - 1), ROLES.index(piece.role))
             for piece, (_, end) in zip(original.pieces, original.spans, strict=True)
@@ -273,6 +280,12 @@ class ExampleMaker:
                 wanted = [(t, float(p)) for t, p in zip(tokens, target, strict=True) if p > 0]
                 example.soft.append((spot, wanted))
             place += len(str(label)) + 1
+
+
+def _first(text: str, char: int, said: Encoding, example: Example) -> int:
+    """Position of the token that starts a part of the evolved response."""
+    place = len('{"evolved_response":"') + len(compact(text[:char])) - 2
+    return example.n_prompt + _token_at(said, place)
 
 
 def _traits(response: Response) -> int:

@@ -24,7 +24,7 @@ from torch import Tensor, distributed, nn
 
 from structq.nano.graph import DecoderConfig
 
-from .corpus import N_LEVELS, World
+from .corpus import KINDS, N_LEVELS, World
 from .examples import ROLES, TRAITS, Example, ExampleMaker
 from .model import Decoder, Trace
 from .tokenizer import train_tokenizer
@@ -48,9 +48,13 @@ class Settings:
     """Share of batches with examples of up to 1,900 tokens."""
     muon_lr: float = 0.02
     adam_lr: float = 3e-3
-    decay_share: float = 0.3
-    """Last share of the time, over which the learning rates fall to zero."""
+    hold_share: float = 0.44
+    """First share of the time, at full learning rates."""
+    drop: float = 0.3
+    """Factor on the learning rates after that; from there they fall to zero in a line."""
     seed: int = 0
+    resume: bool = False
+    """Whether to go on with the weights in the directory (momenta and probes start anew)."""
     report_steps: int = 10
     """Steps between two lines of the log."""
     processes: int = 2
@@ -96,6 +100,7 @@ class Probes(nn.Module):
         self.role = nn.Linear(hidden, len(ROLES))
         self.level = nn.Linear(hidden, N_LEVELS)
         self.traits = nn.Linear(hidden, len(TRAITS))
+        self.asks = nn.Linear(hidden, len(KINDS))
 
 
 def _flat(batch: list[Example], name: str) -> tuple[Tensor, Tensor, Tensor]:
@@ -161,13 +166,17 @@ def losses(model: Decoder, probes: Probes, batch: list[Example]) -> dict[str, Te
             if len(rows)
             else torch.zeros(())
         )
-    rows, at, bits = _flat(batch, "traits")
-    out["traits"] = torch.zeros(())
-    if len(rows):
-        wanted = (bits[:, None] >> torch.arange(len(TRAITS))) & 1
-        seen = probes.traits(trace.hidden[middle][rows, at])
-        out["traits"] = F.binary_cross_entropy_with_logits(seen, wanted.float())
+    for name, bit_probe in (("traits", probes.traits), ("asks", probes.asks)):
+        out[name] = _bit_loss(bit_probe, trace.hidden[middle], _flat(batch, name))
     return out
+
+
+def _bit_loss(probe: nn.Linear, hidden: Tensor, where: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    rows, at, bits = where
+    if not len(rows):
+        return torch.zeros(())
+    wanted = (bits[:, None] >> torch.arange(probe.out_features)) & 1
+    return F.binary_cross_entropy_with_logits(probe(hidden[rows, at]), wanted.float())
 
 
 def _sample(where: tuple[Tensor, Tensor, Tensor], n: int = 1024) -> tuple[Tensor, Tensor, Tensor]:
@@ -192,13 +201,14 @@ def _slot_loss(model: Decoder, hidden: Tensor, batch: list[Example]) -> Tensor:
 
 WEIGHTS = {
     "text": 1.0,
-    "score": 0.5,
+    "score": 1.0,
     "previous": 0.02,
     "copy": 0.2,
     "read": 0.1,
-    "roles": 0.1,
-    "levels": 0.1,
+    "roles": 0.2,
+    "levels": 0.3,
     "traits": 0.8,
+    "asks": 0.4,
 }
 
 
@@ -221,24 +231,37 @@ def batches(
             yield groups[i]
 
 
-def _rate(done: float, decay_share: float) -> float:
+def _rate(done: float, settings: Settings) -> float:
     """Learning-rate factor after a share of the time."""
-    return max(0.0, min(1.0, 0.05 + done / 0.01, (1 - done) / decay_share))
+    if done < settings.hold_share:
+        return min(1.0, 0.05 + done / 0.01)
+    return settings.drop * max(0.0, 1 - done) / (1 - settings.hold_share)
 
 
-def save(model: Decoder, directory: Path) -> None:
-    """Write the weights as ``weights.npz``, float32, by their checkpoint names."""
+def _load(model: Decoder, directory: Path) -> float:
+    """Load what ``_save`` wrote; the share of the time that was done."""
+    state = {name: torch.tensor(a) for name, a in np.load(directory / "weights.npz").items()}
+    model.load_state_dict(state, strict=False)  # the rotary tables are not saved
+    return float(json.loads((directory / "progress.json").read_text("utf8"))["done"])
+
+
+def _save(model: Decoder, directory: Path, done: float) -> None:
+    """Write ``weights.npz`` (float32, by checkpoint names) and how far the training is."""
     arrays = {name: p.detach().numpy() for name, p in model.named_parameters()}
     np.savez(directory / "weights.npz", **arrays)
+    (directory / "progress.json").write_text(json.dumps({"done": done}), encoding="utf8")
 
 
 def train(settings: Settings, directory: Path) -> None:
     """Train from scratch; leaves tokenizer.json, config.json, weights.npz and log.jsonl."""
     directory.mkdir(parents=True, exist_ok=True)
-    tokenizer = train_tokenizer(seed=settings.seed)
-    tokenizer.save(str(directory / "tokenizer.json"))
-    config = DecoderConfig(n_vocab=tokenizer.get_vocab_size())
-    (directory / "config.json").write_text(json.dumps(asdict(config)), encoding="utf8")
+    if settings.resume:
+        config = DecoderConfig(**json.loads((directory / "config.json").read_text("utf8")))
+    else:
+        tokenizer = train_tokenizer(seed=settings.seed)
+        tokenizer.save(str(directory / "tokenizer.json"))
+        config = DecoderConfig(n_vocab=tokenizer.get_vocab_size())
+        (directory / "config.json").write_text(json.dumps(asdict(config)), encoding="utf8")
     torch.multiprocessing.spawn(_work, (config, settings, directory), nprocs=settings.processes)
 
 
@@ -254,10 +277,14 @@ def _work(rank: int, config: DecoderConfig, settings: Settings, directory: Path)
     tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
     model, probes = Decoder(config), Probes(config.hidden)
     torch.manual_seed(settings.seed + 1 + rank)
-    rng = np.random.default_rng((settings.seed, rank))
-    usual, long = (World(rng, random_topics=0.5, text_scale=scale) for scale in (1, 5))
+    done = _load(model, directory) if settings.resume else 0.0
+    # A training that goes on draws other examples than it began with.
+    rng = np.random.default_rng((settings.seed, rank, round(1000 * done)))
+    usual, long = (
+        World(rng, random_topics=0.5, text_scale=scale, variety=True) for scale in (1, 5)
+    )
     makers = [
-        ExampleMaker(usual, tokenizer, max_tokens=settings.max_tokens),
+        ExampleMaker(usual, tokenizer, max_tokens=settings.max_tokens, evolve_share=0.6),
         ExampleMaker(long, tokenizer, max_tokens=1900, min_tokens=settings.max_tokens),
     ]
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
@@ -268,7 +295,8 @@ def _work(rank: int, config: DecoderConfig, settings: Settings, directory: Path)
             [*others, *probes.parameters()], settings.adam_lr, betas=(0.9, 0.98), weight_decay=0.0
         ),
     ]
-    _run(model, probes, optimizers, batches(makers, settings, rng), settings, directory, rank)
+    stream = batches(makers, settings, rng)
+    _run(model, probes, optimizers, stream, settings, directory, rank, done)
 
 
 def _average(parameters: list[Tensor], progress: Tensor) -> None:
@@ -291,17 +319,19 @@ def _run(
     settings: Settings,
     directory: Path,
     rank: int,
+    done: float,
 ) -> None:
-    start = last_save = time.monotonic()
+    last_save = time.monotonic()
+    start = last_save - done * 60 * settings.minutes
     n_tokens, n_sums, sums = 0, 0, dict.fromkeys(WEIGHTS, 0.0)
     base = [o.param_groups[0]["lr"] for o in optimizers]
     parameters = [*model.parameters(), *probes.parameters()]
     for p in parameters:
         p.grad = torch.zeros_like(p)
-    progress = torch.zeros(1)  # share of the time, the same in every process
+    progress = torch.full((1,), done)  # share of the time, the same in every process
     for step, batch in enumerate(stream):
         for optimizer, lr in zip(optimizers, base, strict=True):
-            optimizer.param_groups[0]["lr"] = lr * _rate(float(progress), settings.decay_share)
+            optimizer.param_groups[0]["lr"] = lr * _rate(float(progress), settings)
             optimizer.zero_grad(set_to_none=False)
         parts = losses(model, probes, batch)
         sum(WEIGHTS[name] * part for name, part in parts.items()).backward()
@@ -320,7 +350,7 @@ def _run(
             )
             n_sums, sums = 0, dict.fromkeys(WEIGHTS, 0.0)
         if rank == 0 and (time.monotonic() - last_save > 120 or progress >= 1):
-            save(model, directory)
+            _save(model, directory, float(progress))
             last_save = time.monotonic()
         if progress >= 1:
             return
