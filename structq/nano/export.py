@@ -134,13 +134,8 @@ def _write_gguf(checkpoint: Checkpoint, source: Path, directory: Path) -> Path:
     # By name: only this form needs the module.
     gguf = importlib.import_module("structq.nano.gguf")
     path = directory / "nano.gguf"
-    gguf.write_gguf(
-        checkpoint.weights,
-        checkpoint.config,
-        source / "tokenizer.json",
-        path,
-        chat=checkpoint.chat,
-    )
+    tokenizer = source / "tokenizer.json"
+    gguf.write_gguf(checkpoint.weights, checkpoint.config, tokenizer, path, chat=checkpoint.chat)
     return path
 
 
