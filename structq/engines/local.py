@@ -189,5 +189,6 @@ class LocalLM:
         """Tokens that fit behind the prompt."""
         room = self._runtime.window - len(prompt)
         if room < n_needed:
-            raise PromptTooLongError(n_tokens=len(prompt), limit=self._runtime.window - n_needed)
+            limit = max(0, self._runtime.window - n_needed)
+            raise PromptTooLongError(n_tokens=len(prompt), limit=limit)
         return room
