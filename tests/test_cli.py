@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -282,6 +283,15 @@ def test_an_unknown_lm_exits_2_with_its_sentence(monkeypatch, tmp_path, capsys):
     assert capsys.readouterr().err == "structq: unknown LM: 'what'\n"
 
 
+@pytest.fixture
+def interruptible():
+    """Python's own answer to Ctrl-C: a shell starts what it puts in the background without one."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_keeps_what_is_finished(call, capsys):
     def script(request):
         if "another" in prompt_of(request):
