@@ -228,7 +228,7 @@ WEIGHTS = {
     "levels": 0.3,
     "traits": 0.8,
     "asks": 0.4,
-    "opening": 0.5,
+    "opening": 2.0,
 }
 
 
