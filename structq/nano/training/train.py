@@ -166,28 +166,9 @@ def losses(model: Decoder, probes: Probes, batch: list[Example]) -> dict[str, Te
             if len(rows)
             else torch.zeros(())
         )
-    out["opening"] = _opening_loss(model, hidden, tokens, batch)
     for name, bit_probe in (("traits", probes.traits), ("asks", probes.asks)):
         out[name] = _bit_loss(bit_probe, trace.hidden[middle], _flat(batch, name))
     return out
-
-
-def _opening_loss(
-    model: Decoder, hidden: Tensor, tokens: Tensor, batch: list[Example], n: int = 3
-) -> Tensor:
-    """Loss of the first tokens of each added part, which alone decide what kind it becomes."""
-    spots = [
-        (i, at + j)
-        for i, e in enumerate(batch)
-        if e.asks
-        for at, _ in e.read_from
-        for j in range(n)
-        if at + j < len(e.tokens) - 1
-    ]
-    if not spots:
-        return torch.zeros(())
-    rows, at = torch.tensor(spots).T
-    return F.cross_entropy(model.logits(hidden[rows, at]), tokens[rows, at + 1])
 
 
 def _bit_loss(probe: nn.Linear, hidden: Tensor, where: tuple[Tensor, Tensor, Tensor]) -> Tensor:
@@ -228,7 +209,6 @@ WEIGHTS = {
     "levels": 0.3,
     "traits": 0.8,
     "asks": 0.4,
-    "opening": 2.0,
 }
 
 
