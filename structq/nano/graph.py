@@ -42,11 +42,11 @@ class DecoderConfig:
     """Width of the residual stream."""
     n_layers: int = 6
     """Decoder blocks."""
-    n_heads: int = 8
+    n_heads: int = 4
     """Query heads."""
-    n_kv_heads: int = 4
+    n_kv_heads: int = 2
     """Key and value heads; divides ``n_heads``."""
-    head_dim: int = 32
+    head_dim: int = 64
     """Width of one head; even, as rotary positions turn pairs."""
     ffn: int = 512
     """Inner width of the gated feed-forward part."""

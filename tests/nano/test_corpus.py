@@ -15,6 +15,7 @@ from structq.nano.training.corpus import (
 from structq.nano.training.families import FAMILIES
 from structq.nano.training.heldout import evolve_rows, kinds_in, pair_rows, score_rows
 from structq.nano.training.phrasings import COMBINED, MUTATIONS, PARTS, VAGUE
+from structq.nano.training.sentences import lead_in, made_frame
 from structq.nano.training.topics import CLAUSES, TOPICS
 
 
@@ -132,3 +133,29 @@ def test_there_is_enough_to_say():
     assert sum(map(len, TOPICS.values())) >= 400
     assert all(len(c) >= 14 for kinds in CLAUSES.values() for c in kinds.values())
     assert all(len(f.instructions) >= 12 for f in FAMILIES)
+
+
+def test_made_frames_hold_their_kind_of_clause_and_repeat_no_held_out_frame():
+    rng = np.random.default_rng(0)
+    for kind in KINDS:
+        frames = {made_frame(rng, kind) for _ in range(400)}
+        assert len(frames) > 150
+        assert not frames & set(PARTS[kind][-6:])
+        field = "{ask}" if kind == "focus" else "{" + kind + "}"
+        assert all(field in frame for frame in frames)
+
+
+def test_a_lead_in_keeps_the_text_behind_it():
+    rng = np.random.default_rng(0)
+    assert lead_in(rng, "The reason is plain.").endswith(" the reason is plain.")
+    assert lead_in(rng, "NASA did it.").endswith(" NASA did it.")
+
+
+def test_what_nano_is_to_write_stays_with_the_frames_that_the_rules_read():
+    w = World(np.random.default_rng(7), variety=True)
+    for kind in KIND_OF.values():
+        for _ in range(20):
+            subject = w.subject()
+            original = w.join([])
+            added = w.evolved(subject, original, (kind,)).pieces[-1]
+            assert kind in kinds_in(added.text)

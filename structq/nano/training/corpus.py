@@ -23,7 +23,7 @@ was never drawn by ``held_out=False``.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -42,6 +42,7 @@ from .phrasings import (
     VAGUE,
 )
 from .requests import drop_words, made_request
+from .sentences import lead_in, made_frame
 from .topics import CLAUSES, TOPICS
 
 __all__ = [
@@ -81,6 +82,8 @@ class Piece:
     """A kind of :data:`KINDS`, or what else the piece is (``examples.ROLES`` names them all)."""
     block: bool = False
     """Whether it stands in lines of its own (a list, a table, code)."""
+    topic: str = ""
+    """What it speaks about, where it names it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +164,8 @@ class World:
         held_out: Which side of the split.
         random_topics: Share of subjects whose topic is made of random words.
         text_scale: Factor on the length of arbitrary texts.
-        variety: Whether mutation texts are also put together from parts and disturbed.
+        variety: Whether mutation texts, and the parts of what is read, are also put together from
+            pieces and disturbed.
     """
 
     def __init__(
@@ -228,13 +232,27 @@ class World:
     # pieces -----------------------------------------------------------------------------------
 
     def part(self, kind: str, subject: Subject) -> Piece:
-        """One added part of a kind."""
-        return Piece(text=self.fill(self.pick(PARTS[kind], 6), subject), role=kind)
+        """One added part of a kind, by the frames that nano is to write."""
+        text = self.fill(self.pick(PARTS[kind], 6), subject)
+        return Piece(text=text, role=kind, topic=subject.topic)
+
+    def read_part(self, kind: str, subject: Subject) -> Piece:
+        """One part of a kind as others may have written it."""
+        if not self.variety or self.chance(0.4):
+            return self._led(self.part(kind, subject))
+        text = self.fill(made_frame(self.rng, kind), subject)
+        return self._led(Piece(text=text, role=kind, topic=subject.topic))
+
+    def _led(self, piece: Piece) -> Piece:
+        if not self.variety or piece.block or not self.chance(0.15):
+            return piece
+        return replace(piece, text=lead_in(self.rng, piece.text))
 
     def answer(self, subject: Subject, topic: str | None = None, role: str = "answer") -> Piece:
         """An answer of the subject's family, or the same about another topic."""
         text = self.fill(self.pick(subject.family.answers, 2), subject, topic)
-        return Piece(text=text, role=role, block="\n" in text)
+        named = subject.topic if topic is None else topic
+        return self._led(Piece(text=text, role=role, block="\n" in text, topic=named))
 
     def simple(self, items: tuple[str, ...], n_held_out: int, role: str, subject: Subject) -> Piece:
         """One ready sentence."""
@@ -242,7 +260,7 @@ class World:
 
     def filler(self, subject: Subject) -> Piece:
         """A sentence that adds nothing."""
-        return self.simple(RAMBLING, 10, "filler", subject)
+        return self._led(self.simple(RAMBLING, 10, "filler", subject))
 
     def bare(self, subject: Subject) -> Piece:
         """A reply too short to be an answer."""
@@ -264,9 +282,9 @@ class World:
     def good(self, subject: Subject, n_kinds: int, *, noise: float = 0.3) -> Response:
         """An answer with parts of ``n_kinds`` different kinds, in random order, some padded."""
         kinds = [KINDS[i] for i in self.rng.permutation(len(KINDS))[:n_kinds]]
-        parts = [self.part(kind, subject) for kind in kinds]
+        parts = [self.read_part(kind, subject) for kind in kinds]
         if kinds and self.chance(0.08):  # a second part of a kind earns nothing
-            parts.append(self.part(kinds[0], subject))
+            parts.append(self.read_part(kinds[0], subject))
         while self.chance(noise):
             parts.append(self.filler(subject))
         if self.chance(noise / 3):
@@ -295,7 +313,7 @@ class World:
 
     def _some_parts(self, subject: Subject, p: float) -> list[Piece]:
         kinds = [k for k in KINDS if self.chance(p)]
-        return [self.part(k, subject) for k in kinds]
+        return [self.read_part(k, subject) for k in kinds]
 
     def _empty(self, subject: Subject) -> Response:
         return self.join([])
@@ -316,7 +334,7 @@ class World:
             | {"topic": other, "Topic": _capitalise(other), "other": self._topic()[0]},
         )
         pieces = [self.answer(far, role="off")]
-        pieces += [Piece(text=p.text, role="off") for p in self._some_parts(far, 0.3)]
+        pieces += [replace(p, role="off") for p in self._some_parts(far, 0.3)]
         return self.join(pieces)
 
     def _bare(self, subject: Subject) -> Response:
@@ -334,7 +352,8 @@ class World:
         families = [f for f in FAMILIES if f.name != subject.family.name]
         other = families[int(self.rng.integers(len(families)))]
         text = self.fill(self.pick(other.answers, 2), subject)
-        return self.join([Piece(text=text, role="filler", block="\n" in text)])
+        piece = Piece(text=text, role="filler", block="\n" in text, topic=subject.topic)
+        return self.join([piece])
 
     def _taken_back(self, subject: Subject) -> Response:
         good = list(self.good(subject, int(self.rng.integers(0, 3))).pieces)
@@ -342,7 +361,7 @@ class World:
 
     def _repeated(self, subject: Subject) -> Response:
         answer = self.answer(subject)
-        again = Piece(text=answer.text, role="repeat", block=answer.block)
+        again = replace(answer, role="repeat")
         times = int(self.rng.integers(2, 4))
         return self.join([answer, *[again] * times, *self._some_parts(subject, 0.15)])
 

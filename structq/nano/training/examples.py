@@ -1,13 +1,16 @@
 """Training examples: prompts as structq renders them, answers as its schemas allow, and guides.
 
 Beside the tokens, an example says where the model should look (`copy_from`: which source token the
-next token repeats; `read_from`: which closing tag a score slot reads) and what it should know on
-the way (the role of each piece at its end, the level of each response at its closing tag). The
-training loop turns these into small extra losses; nothing of them is left in the shipped model.
+next token repeats; `score_from`: which closing tag a score slot reads; `part_from`: that an added
+part follows the mutation; `topic_from`: whether a response speaks about the instruction's topic)
+and what it should know on the way (the role of each piece at its end, the level of each response at
+its closing tag). The training loop turns these into small extra losses; nothing of them is left in
+the shipped model.
 """
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -47,6 +50,8 @@ TRAITS = (
     ("contradiction", "cut", "repeat"),
     ("off", "refusal"),
 )
+_N_OPENING = 3
+"""First tokens of an added part that look at the mutation; the rest follows from them."""
 _TEMPLATES = Path(__file__).parents[2] / "templates"
 SYSTEM_PROMPTS = (
     "You are a careful editor.",
@@ -95,9 +100,13 @@ class Example:
     """Score slots: position of the token to predict, and its target distribution."""
     copy_from: list[tuple[int, int]] = field(default_factory=list)
     """(position that predicts, position of the same token in the source)."""
-    read_from: list[tuple[int, int]] = field(default_factory=list)
-    """(position that predicts a score, closing tag of its response), and (position that predicts
-    the first token of an added part, end of the mutation text)."""
+    score_from: list[tuple[int, int]] = field(default_factory=list)
+    """(position that predicts a score, closing tag of its response)."""
+    part_from: list[tuple[int, int]] = field(default_factory=list)
+    """(position that predicts one of the first tokens of an added part, end of the mutation)."""
+    topic_from: list[tuple[int, int]] = field(default_factory=list)
+    """(end of a topic in a response, end of the same topic in the instruction, or 0 if it is not
+    the instruction's)."""
     asks: list[tuple[int, int]] = field(default_factory=list)
     """(end of the mutation text, bit i for KINDS[i]): the kinds of part that it asks for."""
     levels: list[tuple[int, int]] = field(default_factory=list)
@@ -174,7 +183,8 @@ class ExampleMaker:
         original = self.world.original(subject)
         evolved = self.world.evolved(subject, original, kinds)
         mark = self._mark()
-        prompt = evolve_prompt(method, subject.instruction, original.text, mark)
+        instruction = self._instruction(subject, original)
+        prompt = evolve_prompt(method, instruction, original.text, mark)
         answer = compact({"evolved_response": evolved.text})
         example, start, asked, said = self._assemble(prompt, answer)
         source = prompt.rindex(f"[response{mark}]\n") + len(f"[response{mark}]\n")
@@ -182,12 +192,21 @@ class ExampleMaker:
         told = start + _token_at(asked, len(method) - 1)
         example.asks = [(told, sum(1 << i for i, kind in enumerate(KINDS) if kind in kinds))]
         added = evolved.spans[len(evolved.spans) - max(1, len(kinds)) :]
-        example.read_from = [(_first(evolved.text, at, said, example) - 1, told) for at, _ in added]
+        starts = [_first(evolved.text, at, said, example) for at, _ in added]
+        example.part_from = [(start - 1 + i, told) for start in starts for i in range(_N_OPENING)]
         example.roles = [
             (start + _token_at(asked, source + end - 1), ROLES.index(piece.role))
             for piece, (_, end) in zip(original.pieces, original.spans, strict=True)
         ]
         return example
+
+    def _instruction(self, subject: Subject, original: Response) -> str:
+        """What is asked; arbitrary text around it where the original is arbitrary too."""
+        arbitrary = any(piece.role == "text" for piece in original.pieces)
+        if not arbitrary or not self.world.chance(0.4):
+            return subject.instruction
+        parts = [subject.instruction, random_text(self.rng, self.world.text_scale)]
+        return "\n".join(parts[:: 1 if self.world.chance(0.5) else -1])
 
     @staticmethod
     def _copies(
@@ -236,7 +255,7 @@ class ExampleMaker:
         prompt = score_prompt(subject.instruction, [r.text for r in responses], low, high, mark)
         answer = compact({"scores": labels})
         example, start, asked, said = self._assemble(prompt, answer)
-        self._mark_responses(example, responses, prompt, mark, start, asked)
+        self._mark_responses(example, responses, prompt, mark, start, asked, subject.topic)
         self._mark_slots(example, labels, targets, low, said)
         return example
 
@@ -248,14 +267,21 @@ class ExampleMaker:
         mark: str,
         start: int,
         asked: Encoding,
+        topic: str,
     ) -> None:
         at = prompt.rindex(f"[/instruction{mark}]\n")
+        named = prompt.lower().rfind(topic.lower(), 0, at) + len(topic) - 1
         for i, response in enumerate(responses, 1):
             opening = f"[{i}{mark}]\n"
             at = prompt.index(opening, at) + len(opening)
-            for piece, (_, end) in zip(response.pieces, response.spans, strict=True):
+            for piece, (begin, end) in zip(response.pieces, response.spans, strict=True):
                 spot = start + _token_at(asked, at + end - 1)
                 example.roles.append((spot, ROLES.index(piece.role)))
+                source = start + _token_at(asked, named) if piece.topic == topic else 0
+                example.topic_from += [
+                    (start + _token_at(asked, at + begin + last), source)
+                    for last in _ends_of(piece.topic, piece.text)
+                ]
             at += len(response.text)
             closing = start + _token_at(asked, at + len(f"\n[/{i}{mark}]") - 1)
             example.levels.append((closing, response.level - 1))
@@ -272,7 +298,7 @@ class ExampleMaker:
         place = len('{"scores":[')
         for label, target, (closing, _) in zip(labels, targets, example.levels, strict=True):
             spot = example.n_prompt + _token_at(said, place)
-            example.read_from.append((spot - 1, closing))
+            example.score_from.append((spot - 1, closing))
             if (
                 low + len(target) - 1 <= 9
             ):  # one token a label: the whole distribution is the target
@@ -286,6 +312,12 @@ def _first(text: str, char: int, said: Encoding, example: Example) -> int:
     """Position of the token that starts a part of the evolved response."""
     place = len('{"evolved_response":"') + len(compact(text[:char])) - 2
     return example.n_prompt + _token_at(said, place)
+
+
+def _ends_of(topic: str, text: str) -> Iterator[int]:
+    """Position of the last character of each mention of a topic."""
+    if topic:
+        yield from (m.end() - 1 for m in re.finditer(re.escape(topic), text, re.IGNORECASE))
 
 
 def _traits(response: Response) -> int:

@@ -1,9 +1,15 @@
-"""The decoder that is trained: Llama-shaped, weights named as in a Hugging Face checkpoint."""
+"""The decoder that is trained: Llama-shaped, weights named as in a Hugging Face checkpoint.
+
+Master weights and the residual stream are float32, products bfloat16. Attention is computed by
+blocks of queries, with the causal half left out and a backward pass of its own: PyTorch's kernel
+for CPUs takes twice as long at this size. Compiling the rest was tried and is slower.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -12,6 +18,9 @@ from torch import Tensor, nn
 from structq.nano.graph import DecoderConfig
 
 __all__ = ["Decoder", "Trace"]
+
+_BLOCK = 96
+"""Queries of one product; each sees the keys up to its block's end."""
 
 
 @dataclass
@@ -26,41 +35,88 @@ class Trace:
     """Rotated keys of each layer, (batch, kv_heads, length, head_dim)."""
 
 
-def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary embedding, half-rotation form."""
+class _Attention(torch.autograd.Function):
+    """Causal attention of (batch, heads, length, head_dim) tensors."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:  # type: ignore[override]
+        """Outputs, shaped like the queries."""
+        q = q * q.shape[-1] ** -0.5
+        outs, shares = [], []
+        for a in range(0, q.shape[2], _BLOCK):
+            b = min(q.shape[2], a + _BLOCK)
+            scores = q[:, :, a:b] @ k[:, :, :b].transpose(-1, -2)
+            later = torch.ones(b - a, b - a, dtype=torch.bool).triu(1)
+            scores[..., a:b].masked_fill_(later, -torch.inf)
+            shares.append(torch.softmax(scores, -1))
+            outs.append(shares[-1] @ v[:, :, :b])
+        out = torch.cat(outs, 2)
+        ctx.save_for_backward(q, k, v, out, *shares)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
+        """Gradients of queries, keys and values."""
+        q, k, v, out, *shares = ctx.saved_tensors
+        dq, dk, dv = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
+        mean = (grad * out).sum(-1, keepdim=True)
+        for i, share in enumerate(shares):
+            a, b = i * _BLOCK, min(q.shape[2], (i + 1) * _BLOCK)
+            d = grad[:, :, a:b]
+            dv[:, :, :b] += share.transpose(-1, -2) @ d
+            ds = (d @ v[:, :, :b].transpose(-1, -2)).sub_(mean[:, :, a:b]).mul_(share)
+            dq[:, :, a:b] = ds @ k[:, :, :b]
+            dk[:, :, :b] += ds.transpose(-1, -2) @ q[:, :, a:b]
+        return dq * q.shape[-1] ** -0.5, dk, dv
+
+
+def _normed(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    return (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps) * weight).bfloat16()
+
+
+def _turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary embedding, half-rotation form, of (batch, length, heads, head_dim)."""
     half = x.shape[-1] // 2
-    a, b = x[..., :half], x[..., half:]
-    return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
+    a, b = x[..., :half].float(), x[..., half:].float()
+    return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1).bfloat16().transpose(1, 2)
 
 
-class Attention(nn.Module):
-    """Grouped-query causal attention."""
+def _before(
+    x: Tensor, norm: Tensor, qkv: tuple[Tensor, Tensor, Tensor], cos: Tensor, sin: Tensor,
+    eps: float, head_dim: int,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """Rotated queries, rotated keys, values of a layer."""
+    h = _normed(x, norm, eps)
+    q, k, v = (F.linear(h, w.bfloat16()).view(x.shape[0], x.shape[1], -1, head_dim) for w in qkv)
+    return _turned(q, cos, sin), _turned(k, cos, sin), v.transpose(1, 2)
+
+
+def _after(
+    x: Tensor, y: Tensor, out: Tensor, norm: Tensor, gate: Tensor, up: Tensor, down: Tensor,
+    eps: float,
+) -> Tensor:  # fmt: skip
+    """Residual stream after a layer, from its attention's outputs."""
+    y = y.transpose(1, 2).reshape(x.shape[0], x.shape[1], -1)
+    x = x + F.linear(y, out.bfloat16())
+    h = _normed(x, norm, eps)
+    inner = F.silu(F.linear(h, gate.bfloat16())) * F.linear(h, up.bfloat16())
+    return x + F.linear(inner, down.bfloat16())
+
+
+class Projections(nn.Module):
+    """The matrices of an attention."""
 
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
-        width = config.head_dim
-        self.config = config
-        self.q_proj = nn.Linear(config.hidden, config.n_heads * width, bias=False)
-        self.k_proj = nn.Linear(config.hidden, config.n_kv_heads * width, bias=False)
-        self.v_proj = nn.Linear(config.hidden, config.n_kv_heads * width, bias=False)
-        self.o_proj = nn.Linear(config.n_heads * width, config.hidden, bias=False)
-
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Output, rotated queries, rotated keys."""
-        batch, length, _ = x.shape
-        shape = (batch, length, -1, self.config.head_dim)
-        q = rotate(self.q_proj(x).view(shape).transpose(1, 2), cos, sin)
-        k = rotate(self.k_proj(x).view(shape).transpose(1, 2), cos, sin)
-        v = self.v_proj(x).view(shape).transpose(1, 2)
-        group = self.config.n_heads // self.config.n_kv_heads
-        y = F.scaled_dot_product_attention(
-            q, k.repeat_interleave(group, 1), v.repeat_interleave(group, 1), is_causal=True
-        )
-        return self.o_proj(y.transpose(1, 2).reshape(batch, length, -1)), q, k
+        queries, keys = config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim
+        self.q_proj = nn.Linear(config.hidden, queries, bias=False)
+        self.k_proj = nn.Linear(config.hidden, keys, bias=False)
+        self.v_proj = nn.Linear(config.hidden, keys, bias=False)
+        self.o_proj = nn.Linear(queries, config.hidden, bias=False)
 
 
 class FeedForward(nn.Module):
-    """SwiGLU."""
+    """The matrices of SwiGLU."""
 
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
@@ -68,26 +124,16 @@ class FeedForward(nn.Module):
         self.up_proj = nn.Linear(config.hidden, config.ffn, bias=False)
         self.down_proj = nn.Linear(config.ffn, config.hidden, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Same shape as the input."""
-        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
-
 
 class Layer(nn.Module):
-    """Attention and feed-forward, each on the normalised residual stream."""
+    """The weights of one block."""
 
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
         self.input_layernorm = nn.RMSNorm(config.hidden, eps=config.rms_eps)
-        self.self_attn = Attention(config)
+        self.self_attn = Projections(config)
         self.post_attention_layernorm = nn.RMSNorm(config.hidden, eps=config.rms_eps)
         self.mlp = FeedForward(config)
-
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Residual stream after the layer, and the layer's queries and keys."""
-        y, q, k = self.self_attn(self.input_layernorm(x), cos, sin)
-        x = x + y
-        return x + self.mlp(self.post_attention_layernorm(x)), q, k
 
 
 class Body(nn.Module):
@@ -126,15 +172,31 @@ class Decoder(nn.Module):
     def forward(self, tokens: Tensor) -> tuple[Tensor, Trace]:
         """Normalised last hidden states of shape (batch, length, hidden), and the trace."""
         x = self.model.embed_tokens(tokens)
-        cos, sin = self.cos[: tokens.shape[1]], self.sin[: tokens.shape[1]]
+        cos = self.cos[: tokens.shape[1], None]
+        sin = self.sin[: tokens.shape[1], None]
         trace = Trace([], [], [])
         for layer in self.model.layers:
-            x, q, k = layer(x, cos, sin)
+            x, q, k = self._layer(layer, x, cos, sin)
             trace.hidden.append(x)
             trace.queries.append(q)
             trace.keys.append(k)
         return self.model.norm(x), trace
 
+    def _layer(
+        self, layer: Layer, x: Tensor, cos: Tensor, sin: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        eps, heads, mlp = self.config.rms_eps, layer.self_attn, layer.mlp
+        qkv = heads.q_proj.weight, heads.k_proj.weight, heads.v_proj.weight
+        q, k, v = _before(x, layer.input_layernorm.weight, qkv, cos, sin, eps, self.config.head_dim)
+        group = self.config.n_heads // self.config.n_kv_heads
+        y = _Attention.apply(q, k.repeat_interleave(group, 1), v.repeat_interleave(group, 1))
+        x = _after(
+            x, y, heads.o_proj.weight, layer.post_attention_layernorm.weight,
+            mlp.gate_proj.weight, mlp.up_proj.weight, mlp.down_proj.weight, eps,
+        )  # fmt: skip
+        return x, q, k
+
     def logits(self, hidden: Tensor) -> Tensor:
-        """Scores over the vocabulary for chosen hidden states."""
-        return F.linear(hidden, self.model.embed_tokens.weight)
+        """Scores over the vocabulary for chosen hidden states, in float32."""
+        weight = self.model.embed_tokens.weight.bfloat16()
+        return F.linear(hidden.bfloat16(), weight).float()

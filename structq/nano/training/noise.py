@@ -78,35 +78,46 @@ def _odd_word(rng: np.random.Generator) -> str:
     return '"' + _one(rng, COMMON_WORDS) + '"'
 
 
-def _word(rng: np.random.Generator, odd: float, pseudo: float) -> str:
+def _word(rng: np.random.Generator, odd: float, pseudo: float, favourites: list[str]) -> str:
     draw = rng.random()
     if draw < odd:
         return _odd_word(rng)
     if draw < odd + pseudo:
         return _pseudo_word(rng)
+    if favourites and rng.random() < 0.7:  # the first ones most often, as in real text
+        return favourites[int(len(favourites) * rng.random() ** 2.5)]
     word = _one(rng, COMMON_WORDS)
     return word.capitalize() if rng.random() < 0.1 else word
+
+
+def _favourites(rng: np.random.Generator) -> list[str]:
+    """Words that one text repeats, or none: copying must not get by with the last word alone."""
+    if rng.random() < 0.3:
+        return []
+    n = int(rng.integers(6, 50))
+    words = [_word(rng, 0.03, 0.2, []) for _ in range(n)]
+    return [" ".join(words[i : i + int(rng.choice([1, 1, 1, 2, 4]))]) for i in range(n)]
 
 
 def random_topic(rng: np.random.Generator) -> str:
     """A noun phrase of one to three random words, some of them invented."""
     n = int(rng.choice([1, 2, 3], p=[0.2, 0.6, 0.2]))
-    words = " ".join(_word(rng, 0.0, 0.35).lower() for _ in range(n))
+    words = " ".join(_word(rng, 0.0, 0.35, []).lower() for _ in range(n))
     return ("a " if rng.random() < 0.25 else "") + words
 
 
-def _sentence(rng: np.random.Generator, odd: float, pseudo: float) -> str:
-    words = [_word(rng, odd, pseudo) for _ in range(int(rng.integers(2, 18)))]
+def _sentence(rng: np.random.Generator, odd: float, pseudo: float, favourites: list[str]) -> str:
+    words = [_word(rng, odd, pseudo, favourites) for _ in range(int(rng.integers(2, 18)))]
     text = words[0][:1].upper() + words[0][1:]
     for word in words[1:]:
         text += ("," if rng.random() < 0.08 else "") + " " + word
     return text + _one(rng, _ENDS)
 
 
-def _lines(rng: np.random.Generator, odd: float, pseudo: float) -> str:
+def _lines(rng: np.random.Generator, odd: float, pseudo: float, favourites: list[str]) -> str:
     style = int(rng.integers(4))
     n = int(rng.integers(2, 7))
-    rows = [_sentence(rng, odd, pseudo) for _ in range(n)]
+    rows = [_sentence(rng, odd, pseudo, favourites) for _ in range(n)]
     if style == 0:
         return "\n".join(f"- {row}" for row in rows)
     if style == 1:
@@ -117,18 +128,22 @@ def _lines(rng: np.random.Generator, odd: float, pseudo: float) -> str:
             pad + row.rstrip(".!?").lower() for pad, row in zip(indent, rows, strict=True)
         )
         return f"```{_one(rng, ['', 'python', 'js'])}\n{code}\n```"
-    cells = ["| " + " | ".join(_word(rng, odd, pseudo) for _ in range(3)) + " |" for _ in range(n)]
+    cells = [
+        "| " + " | ".join(_word(rng, odd, pseudo, favourites) for _ in range(3)) + " |"
+        for _ in range(n)
+    ]
     return "\n".join(cells)
 
 
 def random_text(rng: np.random.Generator, scale: int = 1) -> str:
     """Text of 1 to about 10 times ``scale`` sentences or blocks, of words and odd characters."""
     odd, pseudo = float(rng.choice([0.02, 0.1, 0.3])), float(rng.choice([0.02, 0.15, 0.5]))
+    favourites = _favourites(rng)
     text = ""
     for _ in range(1 + scale * int(rng.integers(1, 4)) * int(rng.integers(0, 4))):
         if rng.random() < 0.2:
-            text += ("\n\n" if text else "") + _lines(rng, odd, pseudo)
+            text += ("\n\n" if text else "") + _lines(rng, odd, pseudo, favourites)
             continue
         gap = _one(rng, [" ", " ", " ", " ", "\n", "\n\n"]) if "```" not in text[-4:] else "\n\n"
-        text += (gap if text else "") + _sentence(rng, odd, pseudo)
+        text += (gap if text else "") + _sentence(rng, odd, pseudo, favourites)
     return text

@@ -24,7 +24,7 @@ SPECIAL_TOKENS = ("<|pad|>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>
 def _texts(seed: int, n: int) -> Iterator[str]:
     """Prompts and answers of the training side, and every common word in its usual forms."""
     rng = np.random.default_rng(seed)
-    world = World(rng)
+    world = World(rng, variety=True)
     for _ in range(n):
         subject = world.subject()
         responses = [world.response(subject).text for _ in range(2)]

@@ -1,9 +1,12 @@
 """The training loop: Muon for the matrices, AdamW for the rest, a few guiding losses.
 
-Beside next-token prediction on the answers, one head each is shown where to look: the previous
-token (the layer below the middle), the source of a copied token (the middle), the closing tag that
-a score slot reads (the layer above); and linear probes read the role of a piece and the level of a
-response from the residual stream. Without them a model of this size needs hours to find copying.
+Beside next-token prediction on the answers, single heads are shown where to look (`LOOKS`), and
+linear probes read the role of a piece, the level of a response and what a mutation asks for from
+the residual stream. Without them a model of this size needs hours to find copying.
+
+The weights must stay small: with a high learning rate and no decay the residual stream grew to a
+norm of several hundred, and what one head had read (a norm of 20, right in 95 % of the cases) no
+longer reached the output. Hence the decay of `Muon` and the lower rates.
 """
 
 from __future__ import annotations
@@ -44,14 +47,14 @@ class Settings:
     """Tokens of one step, padding included."""
     max_tokens: int = 700
     """Longest usual example."""
-    long_share: float = 0.06
-    """Share of batches with examples of up to 1,900 tokens."""
-    muon_lr: float = 0.02
-    adam_lr: float = 3e-3
-    hold_share: float = 0.44
-    """First share of the time, at full learning rates."""
-    drop: float = 0.3
-    """Factor on the learning rates after that; from there they fall to zero in a line."""
+    long_share: float = 0.1
+    """Share of the tokens that stands in examples of up to 1,900 tokens."""
+    muon_lr: float = 0.01
+    adam_lr: float = 2e-3
+    muon_decay: float = 0.1
+    """Share of a matrix, times the learning rate, that each step takes away."""
+    hold_share: float = 0.3
+    """First share of the time, at full learning rates; from there they fall to zero in a line."""
     seed: int = 0
     resume: bool = False
     """Whether to go on with the weights in the directory (momenta and probes start anew)."""
@@ -62,13 +65,15 @@ class Settings:
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose update is orthogonalised by Newton-Schulz steps, in float32.
+    """Momentum whose update is orthogonalised by Newton-Schulz steps, in bfloat16.
 
     Source: K. Jordan, "Muon: an optimizer for hidden layers in neural networks" (2024).
     """
 
-    def __init__(self, params: list[Tensor], lr: float, momentum: float = 0.95) -> None:
-        super().__init__(params, {"lr": lr, "momentum": momentum})
+    def __init__(
+        self, params: list[Tensor], lr: float, momentum: float = 0.95, decay: float = 0.1
+    ) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum, "decay": decay})
 
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]
@@ -79,17 +84,17 @@ class Muon(torch.optim.Optimizer):
                 buffer.lerp_(p.grad, 1 - group["momentum"])
                 update = _orthogonal(p.grad.lerp(buffer, group["momentum"]))
                 scale = max(1.0, p.shape[0] / p.shape[1]) ** 0.5
-                p.mul_(1 - group["lr"] * 0.01).add_(update, alpha=-group["lr"] * scale)
+                p.mul_(1 - group["lr"] * group["decay"]).add_(update, alpha=-group["lr"] * scale)
 
 
 def _orthogonal(g: Tensor, steps: int = 5) -> Tensor:
-    x = g / (g.norm() + 1e-7)
+    x = (g / (g.norm() + 1e-7)).bfloat16()
     flip = x.shape[0] > x.shape[1]
     x = x.T if flip else x
     for _ in range(steps):
         a = x @ x.T
         x = 3.4445 * x + (-4.7750 * a + 2.0315 * (a @ a)) @ x
-    return x.T if flip else x
+    return (x.T if flip else x).float()
 
 
 class Probes(nn.Module):
@@ -135,40 +140,62 @@ def _look(trace: Trace, layer: int, head: int, where: tuple[Tensor, Tensor, Tens
 
 def losses(model: Decoder, probes: Probes, batch: list[Example]) -> dict[str, Tensor]:
     """Every loss of a batch, each a mean over its own positions."""
-    length = max(len(e.tokens) for e in batch)
-    tokens = torch.zeros(len(batch), length, dtype=torch.long)
+    length = _width(max(len(e.tokens) for e in batch))
+    tokens = torch.zeros(len(batch), length + 1, dtype=torch.long)
     for i, e in enumerate(batch):
         tokens[i, : len(e.tokens)] = torch.tensor(e.tokens)
     hidden, trace = model(tokens[:, :-1])
-    slots = [{spot for spot, _ in e.soft} for e in batch]
-    spots = [
-        (i, j - 1)
-        for i, e in enumerate(batch)
-        for j in range(e.n_prompt, len(e.tokens))
-        if j not in slots[i]
-    ]
-    rows, at = torch.tensor(spots).T
-    out = {"text": F.cross_entropy(model.logits(hidden[rows, at]), tokens[rows, at + 1])}
-    out["score"] = _slot_loss(model, hidden, batch)
-    middle = model.config.n_layers // 2
-    prev = torch.randint(1, length - 1, (64,))
-    prev_rows = torch.randint(0, len(batch), (64,))
-    out["previous"] = _look(trace, middle - 1, 0, (prev_rows, prev, prev - 1))
-    out["copy"] = _look(trace, middle, 0, _sample(_flat(batch, "copy_from")))
-    out["read"] = _look(trace, middle + 1, 7, _flat(batch, "read_from"))
-    for name, probe, layer in (
-        ("roles", probes.role, middle - 1),
-        ("levels", probes.level, middle),
-    ):
-        rows, at, target = _flat(batch, name)
-        out[name] = (
-            F.cross_entropy(probe(trace.hidden[layer][rows, at]), target)
-            if len(rows)
-            else torch.zeros(())
-        )
-    for name, bit_probe in (("traits", probes.traits), ("asks", probes.asks)):
-        out[name] = _bit_loss(bit_probe, trace.hidden[middle], _flat(batch, name))
+    out = _answer_losses(model, hidden, tokens, batch)
+    for name, layer, head in LOOKS:
+        where = _before(length, len(batch), name) or _sample(_flat(batch, f"{name}_from"))
+        out[name] = out.get(name, 0.0) + _look(trace, layer, head, where)
+    rows, at, target = _flat(batch, "roles")
+    out["roles"] = _mean_entropy(probes.role(trace.hidden[2][rows, at]), target)
+    rows, at, target = _flat(batch, "levels")
+    out["levels"] = _mean_entropy(probes.level(trace.hidden[3][rows, at]), target)
+    out["traits"] = _bit_loss(probes.traits, trace.hidden[3], _flat(batch, "traits"))
+    out["asks"] = _bit_loss(probes.asks, trace.hidden[2], _flat(batch, "asks"))
     return out
+
+
+def _width(n_tokens: int) -> int:
+    """Columns of a batch: few different shapes, as each is prepared once, in tenths of seconds."""
+    step = 64 if n_tokens <= 705 else 320
+    return -(-(n_tokens - 1) // step) * step
+
+
+def _answer_losses(
+    model: Decoder, hidden: Tensor, tokens: Tensor, batch: list[Example]
+) -> dict[str, Tensor]:
+    """Losses of the next token: of all text, of the opening of added parts, of score slots."""
+    spots = [(i, j - 1) for i, e in enumerate(batch) for j in range(e.n_prompt, len(e.tokens))]
+    n = {spot: i for i, spot in enumerate(spots)}
+    rows, at = torch.tensor(spots + [(0, 0)] * (-len(spots) % 256)).T
+    log_p = F.log_softmax(model.logits(hidden[rows, at]), -1)
+    loss = -log_p.gather(1, tokens[rows, at + 1][:, None])[:, 0]
+    soft = [(n[i, spot - 1], target) for i, e in enumerate(batch) for spot, target in e.soft]
+    plain = torch.ones(len(rows), dtype=torch.bool)
+    plain[len(spots) :] = False
+    plain[[i for i, _ in soft]] = False
+    opens = [n[i, at] for i, e in enumerate(batch) for at, _ in e.part_from if (i, at) in n]
+    return {
+        "text": loss[plain].mean(),
+        "open": loss[opens].mean() if opens else torch.zeros(()),
+        "slots": _slot_loss(log_p, soft),
+    }
+
+
+def _mean_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    return F.cross_entropy(logits, target) if len(target) else torch.zeros(())
+
+
+def _before(length: int, n_rows: int, name: str) -> tuple[Tensor, Tensor, Tensor] | None:
+    """Random positions and those one or two before them, for the looks named ``previous...``."""
+    if not name.startswith("previous"):
+        return None
+    back = 2 if name == "previous_2" else 1
+    rows, at = torch.randint(0, n_rows, (64,)), torch.randint(back, length - 1, (64,))
+    return rows, at, at - back
 
 
 def _bit_loss(probe: nn.Linear, hidden: Tensor, where: tuple[Tensor, Tensor, Tensor]) -> Tensor:
@@ -184,27 +211,38 @@ def _sample(where: tuple[Tensor, Tensor, Tensor], n: int = 1024) -> tuple[Tensor
     return where[0][keep], where[1][keep], where[2][keep]
 
 
-def _slot_loss(model: Decoder, hidden: Tensor, batch: list[Example]) -> Tensor:
-    slots = [(i, spot, target) for i, e in enumerate(batch) for spot, target in e.soft]
-    if not slots:
+def _slot_loss(log_p: Tensor, soft: list[tuple[int, list[tuple[int, float]]]]) -> Tensor:
+    """Divergence from the target distributions at score slots."""
+    if not soft:
         return torch.zeros(())
-    rows = torch.tensor([i for i, _, _ in slots])
-    at = torch.tensor([spot - 1 for _, spot, _ in slots])
-    wanted = torch.zeros(len(slots), model.config.n_vocab)
-    for n, (_, _, target) in enumerate(slots):
+    wanted = torch.zeros(len(soft), log_p.shape[1])
+    for n, (_, target) in enumerate(soft):
         for token, p in target:
             wanted[n, token] = p
-    log_p = F.log_softmax(model.logits(hidden[rows, at]), -1)
     entropy = -(wanted * wanted.clamp_min(1e-9).log()).sum(-1).mean()
-    return -(wanted * log_p).sum(-1).mean() - entropy
+    return -(wanted * log_p[[i for i, _ in soft]]).sum(-1).mean() - entropy
 
 
+LOOKS = (
+    ("previous", 0, 0),
+    ("previous_2", 0, 2),
+    ("topic", 1, 0),
+    ("copy", 1, 2),
+    ("copy", 2, 0),
+    ("part", 3, 3),
+    ("score", 4, 3),
+)
+"""Loss, layer, head: `Example` says where each one should look (``..._from``)."""
 WEIGHTS = {
     "text": 1.0,
-    "score": 1.0,
-    "previous": 0.02,
+    "open": 0.3,
+    "slots": 1.0,
+    "previous": 0.1,
+    "previous_2": 0.1,
+    "topic": 0.1,
     "copy": 0.2,
-    "read": 0.1,
+    "part": 0.1,
+    "score": 0.1,
     "roles": 0.2,
     "levels": 0.3,
     "traits": 0.8,
@@ -212,30 +250,28 @@ WEIGHTS = {
 }
 
 
-def batches(
-    makers: list[ExampleMaker], settings: Settings, rng: np.random.Generator
-) -> Iterator[list[Example]]:
-    """Batches of examples of like length."""
+def batches(makers: list[ExampleMaker], settings: Settings) -> Iterator[list[Example]]:
+    """Batches of examples of like length, each with about ``batch_tokens`` tokens."""
     usual, long = makers
+    waiting: dict[int, list[Example]] = {}
+    n_long = n_all = 0
     while True:
-        pool = sorted((usual.draw() for _ in range(192)), key=lambda e: len(e.tokens))
-        groups: list[list[Example]] = [[]]
-        for example in pool:
-            if groups[-1] and (len(groups[-1]) + 1) * len(example.tokens) > settings.batch_tokens:
-                groups.append([])
-            groups[-1].append(example)
-        if rng.random() < settings.long_share * len(groups):
-            size = max(2, settings.batch_tokens // long.max_tokens)
-            groups.append([long.draw() for _ in range(size)])
-        for i in rng.permutation(len(groups)):
-            yield groups[i]
+        maker = long if n_long < settings.long_share * n_all else usual
+        example = maker.draw()
+        n_all += len(example.tokens)
+        n_long += len(example.tokens) if maker is long else 0
+        width = _width(len(example.tokens))
+        group = waiting.setdefault(width, [])
+        group.append(example)
+        if len(group) >= max(2, settings.batch_tokens // width):
+            yield waiting.pop(width)
 
 
 def _rate(done: float, settings: Settings) -> float:
     """Learning-rate factor after a share of the time."""
     if done < settings.hold_share:
         return min(1.0, 0.05 + done / 0.01)
-    return settings.drop * max(0.0, 1 - done) / (1 - settings.hold_share)
+    return max(0.0, 1 - done) / (1 - settings.hold_share)
 
 
 def _load(model: Decoder, directory: Path) -> float:
@@ -290,12 +326,12 @@ def _work(rank: int, config: DecoderConfig, settings: Settings, directory: Path)
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
     others = [p for n, p in model.named_parameters() if p.ndim < 2 or "embed" in n]
     optimizers = [
-        Muon(matrices, settings.muon_lr),
+        Muon(matrices, settings.muon_lr, decay=settings.muon_decay),
         torch.optim.AdamW(
             [*others, *probes.parameters()], settings.adam_lr, betas=(0.9, 0.98), weight_decay=0.0
         ),
     ]
-    stream = batches(makers, settings, rng)
+    stream = batches(makers, settings)
     _run(model, probes, optimizers, stream, settings, directory, rank, done)
 
 
