@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .families import FAMILIES, Family
-from .noise import random_text, random_topic
+from .noise import random_text, random_topic, scrambled
 from .phrasings import (
     COMBINED,
     CONTRADICTIONS,
@@ -435,8 +435,18 @@ class World:
         if draw < 0.36:
             return self.join([])
         if draw < 0.54:
-            return self.join([self.bare(subject)])
-        return self.good(subject, int(self.rng.choice(3, p=[0.55, 0.3, 0.15])), noise=0.15)
+            return self._unforeseen(self.join([self.bare(subject)]))
+        n_kinds = int(self.rng.choice(3, p=[0.55, 0.3, 0.15]))
+        return self._unforeseen(self.good(subject, n_kinds, noise=0.15))
+
+    def _unforeseen(self, response: Response) -> Response:
+        """The response, in training often with other words: it is to be copied, not continued."""
+        if not self.variety or self.chance(0.35):
+            return response
+        share = float(self.rng.choice([0.1, 0.25, 0.5]))
+        return self.join(
+            [replace(p, text=scrambled(self.rng, p.text, share)) for p in response.pieces]
+        )
 
 
 def compact(value: object) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from .topics import COMMON_WORDS
 
-__all__ = ["random_text", "random_topic"]
+__all__ = ["random_text", "random_topic", "scrambled"]
 
 _ONSETS = (
     *"bcdfghjklmnprstvwz",
@@ -147,3 +149,15 @@ def random_text(rng: np.random.Generator, scale: int = 1) -> str:
         gap = _one(rng, [" ", " ", " ", " ", "\n", "\n\n"]) if "```" not in text[-4:] else "\n\n"
         text += (gap if text else "") + _sentence(rng, odd, pseudo, favourites)
     return text
+
+
+def scrambled(rng: np.random.Generator, text: str, share: float) -> str:
+    """The text with about this share of its words replaced: nobody can know how it goes on."""
+
+    def other(found: re.Match[str]) -> str:
+        if rng.random() >= share:
+            return found[0]
+        word = _word(rng, 0.0, 0.3, [])
+        return word.capitalize() if found[0][0].isupper() else word.lower()
+
+    return re.sub(r"[A-Za-z]+", other, text)

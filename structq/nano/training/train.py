@@ -240,7 +240,7 @@ WEIGHTS = {
     "previous": 0.1,
     "previous_2": 0.1,
     "topic": 0.1,
-    "copy": 0.2,
+    "copy": 0.3,
     "part": 0.1,
     "score": 0.1,
     "roles": 0.2,
