@@ -1,0 +1,63 @@
+"""What the answers in a journal depend on, by name; knows nothing of files."""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+from typing import Any
+
+import dspy
+
+from structq.modules import EvolQuality
+
+from .evaluator import Metric
+from .lms import describe_lm, describe_lms
+from .rows import TuningRows
+
+__all__ = ["configuration"]
+
+
+def configuration(
+    student: EvolQuality,
+    metric: Metric,
+    rows: TuningRows,
+    proposer_lm: dspy.BaseLM,
+    *,
+    max_lm_calls: int,
+    seed: int,
+    level: float,
+    proposer: Any,
+) -> dict[str, Any]:
+    """The settings that a resumed run must share, each by the name that a user knows.
+
+    Addresses and secrets of LMs are not in it, and neither is the time limit.
+    """
+    demos = {
+        name: [dict(demo) for demo in predictor.demos]
+        for name, predictor in student.mutations.items()
+        if predictor.demos
+    }
+    return {
+        "mutation_templates": student.mutation_templates,
+        "demos": _digest(demos),
+        "student": student.settings.dump_state(),
+        "lm": describe_lms(student),
+        "metric": metric.describe(),
+        "trainset": rows.digest("train"),
+        "valset": rows.digest("val"),
+        "max_lm_calls": max_lm_calls,
+        "seed": seed,
+        "level": level,
+        "proposer": _proposers(proposer),
+        "proposer_lm": describe_lm(proposer_lm),
+    }
+
+
+def _proposers(proposer: Any) -> list[str]:
+    given = proposer if isinstance(proposer, list | tuple) else [proposer]
+    return [p if isinstance(p, str) else type(p).__qualname__ for p in given]
+
+
+def _digest(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, default=str)
+    return blake2b(text.encode(), digest_size=8).hexdigest()
