@@ -112,7 +112,7 @@ class Evaluator:
             ``None`` for a trial that was not begun because ``closing`` was set.
         """
         fresh = self._fresh(trials)
-        for place, outcome in (done or {}).items():
+        for outcome in (done or {}).values():
             self.budget.restore(outcome.n_calls)
             self._known[self._key(outcome.trial)] = outcome
         waiting = [(i, trial) for i, trial in fresh.items() if self._key(trial) not in self._known]

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 from structq.errors import InputError, ResumeError, shorten
 
@@ -62,17 +62,13 @@ class Journal:
     def __init__(self, path: str | Path | None, config: Mapping[str, Any]) -> None:
         self.path = None if path is None else str(path)
         self.steps: dict[int, StepRecord] = {}
-        self._file = None
+        self._file: BinaryIO | None = None
         if self.path is None:
             return
+        self._file = _open(self.path)
         try:
-            Path(self.path).parent.mkdir(parents=True, exist_ok=True)
-            self._file = Path(self.path).open("a+b")
-        except OSError as error:
-            reason = f"cannot write {self.path!r}: {error.strerror or error}"
-            raise InputError(f"checkpoint: {reason}", field="checkpoint") from error
-        try:
-            self._take_over(json.loads(json.dumps(dict(config))))
+            # As JSON has it: a tuple in a setting is a list in the file.
+            self._take_over(self._file, json.loads(json.dumps(dict(config))))
         except BaseException:
             self.close()
             raise
@@ -126,13 +122,12 @@ class Journal:
         if self._file is not None:
             os.fsync(self._file.fileno())
 
-    def _take_over(self, config: dict[str, Any]) -> None:
-        assert self._file is not None  # noqa: S101
-        self._file.seek(0)
-        content = self._file.read()
+    def _take_over(self, file: BinaryIO, config: dict[str, Any]) -> None:
+        file.seek(0)
+        content = file.read()
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
-            self._file.truncate(whole)
+            file.truncate(whole)
         lines = content[:whole].splitlines()
         if not lines:
             self._write({"journal": "structq optimize", "version": VERSION, "config": config})
@@ -180,6 +175,15 @@ class Journal:
 
     def _broken(self, number: int, reason: str) -> ResumeError:
         return ResumeError(f"{self.path}:{number}: {reason}", differs=("checkpoint",))
+
+
+def _open(path: str) -> BinaryIO:
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        return Path(path).open("a+b")
+    except OSError as error:
+        reason = f"cannot write {path!r}: {error.strerror or error}"
+        raise InputError(f"checkpoint: {reason}", field="checkpoint") from error
 
 
 def _outcome(line: Mapping[str, Any]) -> Outcome:

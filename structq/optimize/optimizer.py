@@ -11,7 +11,7 @@ from typing import Any
 import dspy
 from dspy.teleprompt import Teleprompter
 
-from structq.errors import InputError, ResumeError, shorten
+from structq.errors import InputError, shorten
 from structq.modules import EvolQuality
 from structq.modules.settings import check_seed
 
@@ -46,8 +46,9 @@ class TemplateOptimizer(Teleprompter):  # type: ignore[misc]
         max_lm_calls: Most LM calls.
         max_seconds: When to end the search and go on to the verdict; the verdict's own time comes
             on top.
-        proposer: ``"library"`` (hand-written sentences, no LM), ``"reflective"`` and ``"paraphrase"``
-            (an LM writes), ``"crossover"``, several of them, or objects with a ``propose`` method.
+        proposer: ``"library"`` (hand-written sentences, no LM), ``"reflective"`` and
+            ``"paraphrase"`` (an LM writes), ``"crossover"``, several of them, or objects with a
+            ``propose`` method.
         proposer_lm: Who writes, where a proposer asks one; by default the student's LM.
         seed: Fixes every draw.
         level: Of the test: how often, at most, templates that are no better may pass for better.

@@ -64,9 +64,8 @@ def tuning_rows(trainset: object, valset: object = None, *, seed: int = 0) -> Tu
         held = {_key(row) for row in val}
     kept = [row for row in train if _key(row) not in held]
     if valset is not None and len(kept) < len(train):
-        notes.append(
-            f"{len(train) - len(kept)} rows of the trainset are in the valset too: not searched with"
-        )
+        n_shared = len(train) - len(kept)
+        notes.append(f"{n_shared} rows are in both sets: they are kept for the verdict")
     for name, rows in (("trainset", kept), ("valset", val)):
         _check_number(name, len(rows), given=valset is not None)
     return TuningRows(train=tuple(kept), val=tuple(val), notes=tuple(notes))

@@ -42,7 +42,7 @@ def small_search(seed, *, n_train, n_val, proposals=PROPOSALS, n_asks=1, **_):
         gains[name] = Gain(mean=fmean(pairs), low=min(pairs), high=max(pairs), n=len(pairs))
     gain = fmean(g.mean for g in gains.values())
     verdict = Verdict(accepted=gain > 0, reason=f"{gain:+.2f}", gain=None, p_value=None)
-    candidate = Candidate(templates=best, weights={name: 1.0 for name in best})
+    candidate = Candidate(templates=best, weights=dict.fromkeys(best, 1.0))
     return Finding(seed=seed, best=candidate, verdict=verdict, gains=gains, history=tuple(history))
 
 
@@ -52,7 +52,7 @@ def evaluation(name, text, split, n_rows):
 
 
 def tuning_script(request):
-    """Evolves to "good" where the template says GOOD; scores good above the rest, by position too."""
+    """Evolves to "good" where the template says GOOD; scores what is good above the rest."""
     prompt = prompt_of(request)
     if request.config.response_format is None:
         return f"Reply to {prompt}"
