@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -12,6 +13,7 @@ from structq.modules import EvolQuality
 
 from .evaluator import Metric
 from .lms import describe_lm, describe_lms
+from .proposers import Proposer
 from .rows import TuningRows
 
 __all__ = ["configuration"]
@@ -26,7 +28,8 @@ def configuration(
     max_lm_calls: int,
     seed: int,
     level: float,
-    proposer: Any,
+    proposers: Sequence[Proposer],
+    learn_weights: bool,
 ) -> dict[str, Any]:
     """The settings that a resumed run must share, each by the name that a user knows.
 
@@ -48,14 +51,10 @@ def configuration(
         "max_lm_calls": max_lm_calls,
         "seed": seed,
         "level": level,
-        "proposer": _proposers(proposer),
+        "proposer": [type(proposer).__qualname__ for proposer in proposers],
+        "learn_weights": learn_weights,
         "proposer_lm": describe_lm(proposer_lm),
     }
-
-
-def _proposers(proposer: Any) -> list[str]:
-    given = proposer if isinstance(proposer, list | tuple) else [proposer]
-    return [p if isinstance(p, str) else type(p).__qualname__ for p in given]
 
 
 def _digest(value: Any) -> str:

@@ -16,6 +16,7 @@ from structq.modules.rows import describe_error
 from structq.templates import check_mutation
 
 from .budget import Budget, Tab
+from .gate import praises_itself
 from .lms import bare_copy, count_calls, is_transient, n_retries
 from .metric import Measured
 from .trials import Outcome, Split, Trial
@@ -173,6 +174,10 @@ class Evaluator:
             evolved = await self._evolve(self._worker(trial), trial.mutation, asked, tab)
         except StructqError as error:
             return self._failed(trial, _reason(error), tab.n_made)
+        if praises_itself(evolved) and not praises_itself(row["response"]):
+            # A judge that reads text may believe it, and no test on the same judge would show it.
+            failed = self._failed(trial, "not scored: the evolution praises itself", tab.n_made)
+            return replace(failed, evolved=evolved)
         found = await self._measure(asked, evolved, tab)
         failure = None if found.failure is None else f"no score: {shorten(found.failure, 300)}"
         return Outcome(

@@ -13,7 +13,7 @@ from dspy.teleprompt import Teleprompter
 
 from structq.errors import InputError, shorten
 from structq.modules import EvolQuality
-from structq.modules.settings import check_seed
+from structq.modules.settings import check_bool, check_seed
 
 from .asker import Asker
 from .budget import Budget
@@ -21,16 +21,24 @@ from .configuration import configuration
 from .evaluator import Evaluator
 from .journal import Journal
 from .plain import as_metric
+from .policy import FixedWeights, GainWeights
+from .proposers import Crossover, Library, Paraphrase, Proposer, Reflective
 from .result import Optimization, Progress
 from .rows import TuningRows, tuning_rows
+from .search import SearchBudget, template_search
 from .session import Session
 from .standings import Standings
 from .trials import Search
-from .verdict import Candidate, Finding, Verdict
+from .verdict import Candidate
 
 __all__ = ["TemplateOptimizer"]
 
-INTERRUPTED = "interrupted, not tested: the seed's templates are returned"
+_PROPOSERS: dict[str, Callable[[], Proposer]] = {
+    "library": Library,
+    "reflective": Reflective,
+    "paraphrase": Paraphrase,
+    "crossover": Crossover,
+}
 
 
 class TemplateOptimizer(Teleprompter):  # type: ignore[misc]
@@ -50,6 +58,8 @@ class TemplateOptimizer(Teleprompter):  # type: ignore[misc]
             ``"paraphrase"`` (an LM writes), ``"crossover"``, several of them, or objects with a
             ``propose`` method.
         proposer_lm: Who writes, where a proposer asks one; by default the student's LM.
+        learn_weights: Whether the candidate also draws better mutations more often, and drops one
+            that harms (``mutation_weights``); it is tested as a whole.
         seed: Fixes every draw.
         level: Of the test: how often, at most, templates that are no better may pass for better.
         checkpoint: A file that gets every answer as it comes. If it is there already, the run goes
@@ -78,22 +88,25 @@ class TemplateOptimizer(Teleprompter):  # type: ignore[misc]
         max_seconds: float | None = None,
         proposer: str | Sequence[Any] | Any = "library",
         proposer_lm: dspy.BaseLM | str | None = None,
+        learn_weights: bool = False,
         seed: int = 0,
         level: float = 0.05,
         checkpoint: str | Path | None = None,
         on_progress: Callable[[Progress], None] | None = None,
-        search: Callable[..., Search] | None = None,
+        search: Callable[..., Search] = template_search,
     ) -> None:
         super().__init__()
         Budget(limit=max_lm_calls)
         check_seed(seed)
+        check_bool(learn_weights, "learn_weights")
         _check_between(level, "level", 0, 1)
         if max_seconds is not None:
             _check_between(max_seconds, "max_seconds", 0, math.inf)
         self.metric = as_metric(metric)
         self.max_lm_calls = max_lm_calls
         self.max_seconds = max_seconds
-        self.proposer = proposer
+        self.proposers = _check_proposers(proposer)
+        self.learn_weights = learn_weights
         self.proposer_lm = proposer_lm
         self.seed = seed
         self.level = level
@@ -156,10 +169,7 @@ class TemplateOptimizer(Teleprompter):  # type: ignore[misc]
                 max_seconds=self.max_seconds,
                 on_progress=self.on_progress,
             )
-            try:
-                finding = session.run(self._search(seed, rows, evaluator))
-            except KeyboardInterrupt:
-                finding = _interrupted(seed, standings.best)
+            finding = session.run(self._search(seed, rows, evaluator))
             best = finding.best
             journal.note(
                 reason=finding.verdict.reason,
@@ -171,23 +181,26 @@ class TemplateOptimizer(Teleprompter):  # type: ignore[misc]
             n_calls=budget.spent,
             max_lm_calls=budget.limit,
             seconds=session.seconds,
-            interrupted=finding.verdict.reason == INTERRUPTED,
+            interrupted=session.interrupted,
             failures=dict(session.failures.most_common()),
             n_trials=session.n_trials,
             notes=rows.notes,
         )
 
     def _search(self, seed: Candidate, rows: TuningRows, evaluator: Evaluator) -> Search:
-        make = self.search or import_module("structq.optimize.search").template_search
-        found: Search = make(
+        return self.search(
             seed,
             n_train=len(rows.train),
             n_val=len(rows.val),
-            budget=self.max_lm_calls,
+            budget=SearchBudget(
+                max_calls=self.max_lm_calls, calls_per_trial=evaluator.max_calls
+            ),
+            proposers=self.proposers,
             seed_number=self.seed,
             level=self.level,
+            rows=[(row["instruction"], row["response"]) for row in rows.train],
+            policy=GainWeights() if self.learn_weights else FixedWeights(),
         )
-        return found
 
     def _proposer_lm(self, student: EvolQuality) -> dspy.BaseLM:
         if isinstance(self.proposer_lm, str):
@@ -206,7 +219,8 @@ class TemplateOptimizer(Teleprompter):  # type: ignore[misc]
             max_lm_calls=self.max_lm_calls,
             seed=self.seed,
             level=self.level,
-            proposer=self.proposer,
+            proposers=self.proposers,
+            learn_weights=self.learn_weights,
         )
 
 
@@ -223,9 +237,24 @@ def _tuned(student: EvolQuality, result: Optimization) -> EvolQuality:
     return tuned
 
 
-def _interrupted(seed: Candidate, best: Candidate) -> Finding:
-    verdict = Verdict(accepted=False, reason=INTERRUPTED, gain=None, p_value=None)
-    return Finding(seed=seed, best=best, verdict=verdict, gains={})
+def _check_proposers(proposer: Any) -> list[Proposer]:
+    given = list(proposer) if isinstance(proposer, list | tuple) else [proposer]
+    if not given:
+        raise InputError("proposer: there is none (at least one is needed)", field="proposer")
+    return [_check_proposer(one) for one in given]
+
+
+def _check_proposer(one: Any) -> Proposer:
+    if isinstance(one, str) and one in _PROPOSERS:
+        return _PROPOSERS[one]()
+    if isinstance(one, str) or not hasattr(one, "propose"):
+        allowed = ", ".join(map(repr, _PROPOSERS))
+        raise InputError(
+            f"proposer: must be {allowed} or an object with propose(), found {shorten(one)}",
+            field="proposer",
+        )
+    found: Proposer = one
+    return found
 
 
 def _check_between(value: object, field: str, low: float, high: float) -> None:

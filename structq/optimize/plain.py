@@ -61,9 +61,9 @@ class _Plain:
             gain = float(getattr(answer, "score", answer))
         except Exception as error:  # whatever it is, it is this row's alone
             return self._failed(f"{type(error).__name__}: {error}")
-        return (
-            Measured(gain=gain, n_calls=0) if math.isfinite(gain) else self._failed(f"it is {gain}")
-        )
+        if not math.isfinite(gain):
+            return self._failed(f"it is {gain}")
+        return Measured(gain=gain, n_calls=0)
 
     def bare(self) -> _Plain:
         return self

@@ -24,7 +24,7 @@ from .proposers import Proposals, Proposer
 from .racing import Race
 from .recombine import Effects, recombine
 from .sentences import Pool, Program, frame_of
-from .trials import Answers, Outcome, Search, Step, Trial
+from .trials import Answers, Interrupted, Outcome, Search, Step, Trial
 from .verdict import Candidate, Finding, Verdict
 from .verification import MIN_PAIRS, plan_pairs, verify
 
@@ -105,10 +105,20 @@ def _least_calls(budget: SearchBudget, n_val: int) -> int:
 
 
 def _steps(run: _Run, n_val: int, level: float, policy: Policy) -> Search:
+    try:
+        return (yield from _find(run, n_val, level, policy))
+    except Interrupted:
+        best = Candidate(templates=run.pool.templates(run.best), weights=run.seed.weights)
+        reason = "interrupted before the test: nothing is proven"
+        return run.finding(best, Verdict(accepted=False, reason=reason, gain=None, p_value=None), {})
+
+
+def _find(run: _Run, n_val: int, level: float, policy: Policy) -> Search:
     pairs = plan_pairs(run.ledger.budget, n_val, len(run.pool.names))
     run.ledger.keep_back(2 * pairs * run.ledger.budget.calls_per_trial)
     yield from run.explore()
     program, belief = yield from run.race()
+    run.best = program
     if program == run.seed_program or belief < run.settings.test_above:
         reason = "nothing looked better than the seed templates on the training rows"
         verdict = Verdict(accepted=False, reason=reason, gain=None, p_value=None)

@@ -14,10 +14,13 @@ from .evaluator import NOT_RUN, Evaluator
 from .journal import Journal, StepRecord
 from .result import Progress
 from .standings import Standings
-from .trials import Answers, Ask, Evaluate, Outcome, Search, Step
-from .verdict import Finding
+from .trials import Answers, Ask, Evaluate, Interrupted, Outcome, Search, Step
+from .verdict import Finding, Verdict
 
-__all__ = ["Session"]
+__all__ = ["INTERRUPTED", "Session"]
+
+INTERRUPTED = "interrupted, not tested: the templates stay as they were"
+"""The verdict where there was no time for one."""
 
 
 class Session:
@@ -45,6 +48,7 @@ class Session:
         self.failures: Counter[str] = Counter()
         self.n_trials = 0
         self.n_steps = 0
+        self.interrupted = False
         self._evaluator = evaluator
         self._asker = asker
         self._journal = journal
@@ -61,11 +65,12 @@ class Session:
         return self._earlier_s + time.monotonic() - self._started
 
     def run(self, search: Search) -> Finding:
-        """What the search finds.
+        """What the search finds; after an interrupt, what it had until then, untested.
+
+        What is in flight at an interrupt is waited for and kept; a second interrupt drops it.
 
         Raises:
             ResumeError: The search goes another way than the one that wrote the journal.
-            KeyboardInterrupt: It was interrupted; what was in flight has been kept.
         """
         answers: Answers | None = None
         try:
@@ -75,8 +80,22 @@ class Session:
         except StopIteration as end:
             finding: Finding = end.value
             return finding
+        except KeyboardInterrupt:
+            self.interrupted = True
+            return self._untested(search)
         finally:
             search.close()
+
+    def _untested(self, search: Search) -> Finding:
+        seed, best, history = self._standings.seed, self._standings.best, ()
+        try:
+            search.throw(Interrupted())
+        except StopIteration as end:
+            best, history = end.value.best, end.value.history
+        except Interrupted:
+            pass  # a search that knows of no interrupts has nothing to say
+        verdict = Verdict(accepted=False, reason=INTERRUPTED, gain=None, p_value=None)
+        return Finding(seed=seed, best=best, verdict=verdict, gains={}, history=history)
 
     def _answer(self, step: Step) -> Answers:
         self.n_steps += 1

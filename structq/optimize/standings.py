@@ -14,7 +14,7 @@ from .verdict import Candidate
 
 __all__ = ["Standings"]
 
-_MIN_PAIRS = 3
+_MIN_ROWS = 3
 
 
 class Standings:
@@ -25,7 +25,7 @@ class Standings:
     """
 
     def __init__(self, seed: Candidate) -> None:
-        self._seed = seed
+        self.seed = seed
         self._gains: dict[str, dict[str, dict[int, float]]] = {name: {} for name in seed.templates}
 
     def add(self, outcome: Outcome) -> None:
@@ -38,27 +38,29 @@ class Standings:
     @property
     def best(self) -> Candidate:
         """For each mutation the text that leads, by a standard error at least, else the seed's."""
-        templates = {name: self._leader(name)[0] for name in self._seed.templates}
-        return Candidate(templates=templates, weights=self._seed.weights)
+        templates = {name: self._leader(name)[0] for name in self.seed.templates}
+        return Candidate(templates=templates, weights=self.seed.weights)
 
     @property
     def lead(self) -> float:
         """Mean over the mutations of the difference between the best and the seed's text."""
-        return fmean(self._leader(name)[1] for name in self._seed.templates)
+        return fmean(self._leader(name)[1] for name in self.seed.templates)
 
     def _leader(self, name: str) -> tuple[str, float]:
-        own = self._seed.templates[name]
+        own = self.seed.templates[name]
         known = self._gains[name]
         found, lead, surest = own, 0.0, 0.0
+        base = list(known.get(own, {}).values())
         for text, gains in known.items():
-            pairs = [gains[row] - old for row, old in known.get(own, {}).items() if row in gains]
-            if text == own or len(pairs) < _MIN_PAIRS:
+            if text == own or min(len(base), len(gains)) < _MIN_ROWS:
                 continue
-            sure = _lower(pairs)
+            difference = fmean(gains.values()) - fmean(base)
+            sure = difference - math.hypot(_error(base), _error(list(gains.values())))
             if sure > surest:
-                found, lead, surest = text, fmean(pairs), sure
+                found, lead, surest = text, difference, sure
         return found, lead
 
 
-def _lower(pairs: Sequence[float]) -> float:
-    return fmean(pairs) - stdev(pairs) / math.sqrt(len(pairs))
+def _error(gains: Sequence[float]) -> float:
+    """Standard error of the mean."""
+    return stdev(gains) / math.sqrt(len(gains))
