@@ -192,9 +192,7 @@ class TemplateOptimizer(Teleprompter):  # type: ignore[misc]
             seed,
             n_train=len(rows.train),
             n_val=len(rows.val),
-            budget=SearchBudget(
-                max_calls=self.max_lm_calls, calls_per_trial=evaluator.max_calls
-            ),
+            budget=SearchBudget(max_calls=self.max_lm_calls, calls_per_trial=evaluator.max_calls),
             proposers=self.proposers,
             seed_number=self.seed,
             level=self.level,

@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from .verdict import Finding
 
-__all__ = ["Answers", "Ask", "Evaluate", "Interrupted", "Outcome", "Search", "Split", "Step", "Trial"]
+__all__ = [
+    "Answers",
+    "Ask",
+    "Evaluate",
+    "Interrupted",
+    "Outcome",
+    "Search",
+    "Split",
+    "Step",
+    "Trial",
+]
 
 Split = Literal["train", "val"]
 
