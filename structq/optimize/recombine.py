@@ -84,7 +84,7 @@ def _best_move(effects: Effects, inside: NDArray[np.bool_], most: int) -> tuple[
     drop = np.where(inside, -slopes, -np.inf)
     options: list[tuple[float, tuple[int, ...]]] = []
     bend = effects.bend
-    if k < most:
+    if k < min(most, len(add)):
         i = int(add.argmax())
         options.append((float(add[i]) + bend * (2 * k + 1), (i,)))
     if k:

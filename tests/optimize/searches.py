@@ -14,7 +14,7 @@ TEMPLATES = {"depth": "Go deeper.", "style": "Write better."}
 PROPOSALS = ("GOOD: go deeper.", "Go elsewhere.")
 
 
-def small_search(seed, *, n_train, n_val, proposals=PROPOSALS, n_asks=1, **_):
+def small_search(seed, *, n_train, n_val, proposals=PROPOSALS, n_asks=1, n_texts=9, **_):
     """Asks, tries every text of every mutation on every row, compares the best with the seed."""
     replies = []
     for i in range(n_asks):
@@ -22,7 +22,7 @@ def small_search(seed, *, n_train, n_val, proposals=PROPOSALS, n_asks=1, **_):
         replies += [reply for reply in answers.replies if reply]
         if answers.stop:
             break
-    texts = [*proposals, *replies]
+    texts = [*proposals, *replies][:n_texts]
     best = {}
     history = [f"replies: {sorted(replies)}"]
     for name, own in seed.templates.items():
@@ -59,7 +59,8 @@ def tuning_script(request):
     if "evolved_response" in schema_of(request):
         word = "good" if "GOOD" in prompt else "poor"
         return json.dumps({"evolved_response": f"{body_of(prompt, 'response')} {word}"})
-    shown = [body_of(prompt, str(i)) for i in (1, 2)]
+    n_shown = schema_of(request)["scores"]["minItems"]
+    shown = [body_of(prompt, str(i + 1)) for i in range(n_shown)]
     return json.dumps({"scores": [3 if "good" in text else 1 for text in shown]})
 
 

@@ -3,6 +3,7 @@
 import json
 import signal
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -46,13 +47,14 @@ def lines():
 
 
 def test_resume_after_every_line_gives_the_same_result_and_repeats_no_call():
-    whole, engine = tune(checkpoint=FILE, n=4)
+    options = {"checkpoint": FILE, "n": 4, "search": partial(small_search, n_texts=1)}
+    whole, engine = tune(**options)
     once, journal = Counter(asked(engine)), lines()
     for n in range(len(journal)):
         Path(FILE).write_bytes(b"".join(journal[:n]))
         before = [json.loads(line) for line in journal[1:n]]
         n_paid = sum(line.get("n_calls", 0) for line in before)
-        again, engine = tune(checkpoint=FILE, n=4)
+        again, engine = tune(**options)
         same(again, whole)
         assert len(engine.requests) == once.total() - n_paid
         assert not Counter(asked(engine)) - once
