@@ -21,7 +21,7 @@ def propose(request):
         wanted = [name for name in NAMES if f"[[ ## {name} ## ]]" in prompt_of(request)]
         said = [f"[[ ## {name} ## ]]\nGOOD method." for name in wanted]
         return "\n\n".join([*said, "[[ ## completed ## ]]"]) if said else "```\nGOOD method.\n```"
-    return json.dumps({name: "GOOD method." for name in schema_of(request)})
+    return json.dumps(dict.fromkeys(schema_of(request), "GOOD method."))
 
 
 NAMES = (
