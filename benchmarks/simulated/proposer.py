@@ -24,7 +24,7 @@ class SimulatedProposer:
         insight: How often it adds a sentence that is known to help or leaves out one that harms.
     """
 
-    def __init__(self, world: World, seed: int, insight: float = 0.3) -> None:
+    def __init__(self, world: World, seed: int, insight: float = 0.55) -> None:
         self._world = world
         self._rng = np.random.default_rng((seed, 7))
         self._insight = insight
@@ -58,4 +58,4 @@ class SimulatedProposer:
         return kept
 
     def _drop_rate(self, i: int) -> float:
-        return 0.3 if self._world.main[i] < -0.05 else 0.1
+        return 0.5 if self._world.main[i] < -0.05 else 0.1
