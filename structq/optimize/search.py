@@ -31,12 +31,17 @@ from .verification import MIN_PAIRS, plan_pairs, verify
 __all__ = ["SearchBudget", "SearchSettings", "template_search"]
 
 
+_MOST_IDLE = 3
+
+
 @dataclass(frozen=True, kw_only=True)
 class SearchSettings:
     """How the calls are divided; the defaults are what the benchmark measures."""
 
     n_arms: int = 8
     """Programs in a batch."""
+    min_cells: int = 3
+    """Fewest cells of a batch."""
     max_sentences: int = 9
     """Most sentences after the purpose sentence."""
     proposal_share: float = 0.08
@@ -86,6 +91,10 @@ def template_search(
     """
     if n_train < 1:
         raise InputError(f"n_train: must be at least 1, found {n_train}", field="n_train")
+    if n_val < 0:
+        raise InputError(f"n_val: must be at least 0, found {n_val}", field="n_val")
+    if not 0 < level < 1:
+        raise InputError(f"level: must be between 0 and 1, found {level}", field="level")
     if not seed.templates:
         raise InputError("templates: there are none (at least one is needed)", field="templates")
     if not proposers:
@@ -155,6 +164,7 @@ class _Run:
         self._fresh: list[Program] = []
         self._seen: set[tuple[int, ...]] = set(self.seed_program)
         self._n_asked = self._n_rounds = 0
+        self._votes: dict[int, float] = {}
         self._posterior: Posterior = self._credit.believe()
 
     # -- exploring ----------------------------------------------------------------------------
@@ -163,6 +173,7 @@ class _Run:
         """Batches until only the calls of the race are left."""
         whole = self.ledger.n_left
         goal = whole * (1 - self.settings.race_share)
+        idle = 0
         while not self.ledger.stopped:
             spent = whole - self.ledger.n_left
             if spent >= goal:
@@ -174,22 +185,18 @@ class _Run:
                 return
             before = self.ledger.n_left
             yield from self._batch(arms, n_cells)
-            self._posterior = self._credit.believe()
+            self._posterior = self._credit.believe(self._votes)
             self._update_best()
-            if self.ledger.n_left == before and not self._fresh:
-                self._idle += 1
-                if self._idle > 3:
-                    return
-            else:
-                self._idle = 0
-
-    _idle = 0
+            # Trials that are known cost nothing and say nothing: with few rows there comes an end.
+            idle = 0 if self._fresh or self.ledger.n_left < before else idle + 1
+            if idle > _MOST_IDLE:
+                return
 
     def _n_cells(self, n_arms: int, whole: int) -> int:
         """Cells of a batch: about a sixteenth of the calls, at least one cell a mutation."""
         cost = n_arms * self.ledger.budget.calls_per_trial
         n_mutations = sum(weight > 0 for weight in self._weights)
-        wanted = max(min(n_mutations, 5), min(whole // (24 * cost), 4 * n_mutations))
+        wanted = max(min(n_mutations, self.settings.min_cells), min(whole // (24 * cost), 4 * n_mutations))
         return min(wanted, self.ledger.n_left // cost)
 
     def _batch(self, arms: Sequence[Program], n_cells: int) -> Generator[Step, Answers, None]:
@@ -285,6 +292,7 @@ class _Run:
             jobs.append((mutation, proposer.propose(brief)))
         self._n_asked += due
         texts: list[tuple[int, str]] = []
+        shown = list(self.best)
         waiting = []
         for mutation, job in jobs:
             prompt = _advance(job, None, mutation, texts)
@@ -298,15 +306,18 @@ class _Run:
                 if prompt is not None:
                     still.append((mutation, job, prompt))
             waiting = still
-        for _, text in texts:
-            self._admit(text)
+        for mutation, text in texts:
+            self._admit(text, shown[mutation])
 
-    def _admit(self, text: str) -> None:
+    def _admit(self, text: str, shown: tuple[int, ...]) -> None:
         proposal = check_proposal(text)
         if proposal.refusal is not None:
             self.history.append(f"{self.ledger.n_spent} calls: refused a text that {proposal.refusal}")
             return
         sentences = self.pool.add(proposal.sentences)[: self.settings.max_sentences]
+        # What a proposer adds it stands behind; what it leaves out of the template shown, it does not.
+        for i in {*sentences} ^ {*shown}:
+            self._votes[i] = self._votes.get(i, 0.0) + (1.0 if i in sentences else -1.0)
         if not sentences or sentences in self._seen:
             self.history.append(f"{self.ledger.n_spent} calls: refused a text that is not new")
             return
