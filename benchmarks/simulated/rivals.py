@@ -229,9 +229,7 @@ def gepa(world: World, seed: int, budget: int) -> tuple[Mapping[str, str], int]:
             component_selector=_RanInMinibatch(), seed=seed,
             gepa_kwargs={"stop_callbacks": [lambda state: meter.n_calls + 2 * n_val > budget]},
         )  # fmt: skip
-        return tuner.compile(
-            student, trainset=_examples(N_ROWS), valset=_examples(n_val, N_ROWS)
-        )
+        return tuner.compile(student, trainset=_examples(N_ROWS), valset=_examples(n_val, N_ROWS))
 
     return _compile(world, seed, budget, build)
 
@@ -268,7 +266,11 @@ def _without_prefix(build: Callable[..., Any]) -> Callable[..., Any]:
         original = signature.with_updated_fields
 
         def with_updated_fields(cls: Any, name: str, type_: Any = None, **changes: Any) -> Any:
-            return cls if set(changes) == {"prefix"} else original.__func__(cls, name, type_, **changes)
+            return (
+                cls
+                if set(changes) == {"prefix"}
+                else original.__func__(cls, name, type_, **changes)
+            )
 
         signature.with_updated_fields = classmethod(with_updated_fields)
         try:

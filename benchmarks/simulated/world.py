@@ -195,9 +195,7 @@ def make_world(kind: str, seed: int) -> World:
         main = np.concatenate([main, np.full(len(PRAISE), -0.2)])
         deviation = np.concatenate([deviation, np.zeros((m, len(PRAISE)))], axis=1)
         facts["praise"] = 1.0
-    return World(
-        kind=kind, seed=seed, sentences=sentences, main=main, specific=deviation, **facts
-    )  # type: ignore[arg-type]
+    return World(kind=kind, seed=seed, sentences=sentences, main=main, specific=deviation, **facts)  # type: ignore[arg-type]
 
 
 def _numbered() -> list[tuple[int, str]]:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +30,19 @@ from .sentences import Program
 __all__ = ["Contrast", "Credit", "Observation", "Posterior", "SentenceCredit"]
 
 Floats = NDArray[np.float64]
-Key = tuple[object, ...]
+Key = tuple[Any, ...]
 
 _GROUPS = ("count", "bend", "sentence", "specific", "pair", "text")
 # Prior standard deviations of an effect, in units of the noise of one trial: where the search for
 # better ones begins, and how far it may go from there.
-_START = {"count": 0.1, "bend": 0.06, "sentence": 0.15, "specific": 0.02, "pair": 0.02, "text": 0.02}
+_START = {
+    "count": 0.1,
+    "bend": 0.06,
+    "sentence": 0.15,
+    "specific": 0.02,
+    "pair": 0.02,
+    "text": 0.02,
+}
 _TUNED = ("sentence", "specific", "pair", "text")
 _LOWEST, _HIGHEST = 0.015, 1.2
 _STEP = 1.6
@@ -78,7 +85,7 @@ class Credit(Protocol):
         """Takes in the templates that ran on one cell."""
         ...
 
-    def believe(self) -> Posterior:
+    def believe(self, votes: Mapping[int, float] | None = None) -> Posterior:
         """What to believe of every sentence that was learned of."""
         ...
 
@@ -145,7 +152,6 @@ class SentenceCredit:
         mean = np.linalg.solve(precision, moment)
         rest = square - float(moment @ mean)
         mean = mean + prior
-        # Ten degrees of freedom's worth of caution, so that a lucky start is not taken for truth.
         noise = max(rest, 1e-12) / max(self._n_free, 1)
         return Posterior(
             places=dict(self._places),
@@ -175,7 +181,9 @@ class SentenceCredit:
         square = self._square - 2 * float(prior @ moment) + float(prior @ pulled)
         return moment - pulled, square
 
-    def _features(self, sentences: tuple[int, ...], mutation: int, *, grow: bool) -> dict[int, float]:
+    def _features(
+        self, sentences: tuple[int, ...], mutation: int, *, grow: bool
+    ) -> dict[int, float]:
         keys = _keys(sentences, mutation)
         if grow:
             for key, _ in keys:
@@ -232,7 +240,7 @@ class SentenceCredit:
         rest = max(square - float(half @ half), 1e-12)
         logdet = 2 * float(np.log(np.diag(factor)).sum()) - float(np.log(shrinkage).sum())
         pull = sum((np.log(sds[g] / _START[g]) / _PRIOR_SD) ** 2 for g in _TUNED)
-        return -0.5 * (self._n_free * np.log(rest) + logdet + pull)
+        return float(-0.5 * (self._n_free * np.log(rest) + logdet + pull))
 
 
 class Posterior:

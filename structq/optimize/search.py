@@ -9,7 +9,7 @@ calls is a race of a few programs. The winner meets the seed once, on validation
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,6 +32,7 @@ __all__ = ["SearchBudget", "SearchSettings", "template_search"]
 
 
 _MOST_IDLE = 3
+_FEW_CALLS = 1_500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +45,12 @@ class SearchSettings:
     """Fewest cells of a batch."""
     max_sentences: int = 9
     """Most sentences after the purpose sentence."""
+    max_sentences_if_few: int = 6
+    """The same below 1,500 calls: few calls tell few sentences apart."""
     proposal_share: float = 0.08
     """Share of the search's calls that goes to proposals."""
     race_share: float = 0.12
-    """Share that goes to the last race."""
+    """Share that goes to the last race; none below 1,500 calls."""
     n_finalists: int = 4
     """Programs in the last race."""
     test_above: float = 0.7
@@ -146,6 +149,9 @@ class _Run:
         settings: SearchSettings,
     ) -> None:
         self.seed = seed
+        if budget.max_calls < _FEW_CALLS:
+            few = settings.max_sentences_if_few
+            settings = replace(settings, max_sentences=few, race_share=0.0)
         self.settings = settings
         self.ledger = Ledger(budget)
         self.rng = np.random.default_rng(seed_number)
@@ -179,6 +185,8 @@ class _Run:
             if spent >= goal:
                 return
             yield from self._propose(spent / goal, whole)
+            if self.ledger.stopped:
+                return
             arms = self._choose_arms()
             n_cells = self._n_cells(len(arms), whole)
             if len(arms) < 2 or not n_cells:
@@ -196,7 +204,9 @@ class _Run:
         """Cells of a batch: about a sixteenth of the calls, at least one cell a mutation."""
         cost = n_arms * self.ledger.budget.calls_per_trial
         n_mutations = sum(weight > 0 for weight in self._weights)
-        wanted = max(min(n_mutations, self.settings.min_cells), min(whole // (24 * cost), 4 * n_mutations))
+        wanted = max(
+            min(n_mutations, self.settings.min_cells), min(whole // (24 * cost), 4 * n_mutations)
+        )
         return min(wanted, self.ledger.n_left // cost)
 
     def _batch(self, arms: Sequence[Program], n_cells: int) -> Generator[Step, Answers, None]:
@@ -256,7 +266,9 @@ class _Run:
         n = len(self.pool.sentences)
         effects = self._posterior.expected(n)
         found = tuple(
-            recombine(e, [self.best[m], self.seed_program[m]], max_sentences=self.settings.max_sentences)
+            recombine(
+                e, [self.best[m], self.seed_program[m]], max_sentences=self.settings.max_sentences
+            )
             for m, e in enumerate(effects)
         )
         if found != self.best and self._renders(found):
@@ -312,7 +324,9 @@ class _Run:
     def _admit(self, text: str, shown: tuple[int, ...]) -> None:
         proposal = check_proposal(text)
         if proposal.refusal is not None:
-            self.history.append(f"{self.ledger.n_spent} calls: refused a text that {proposal.refusal}")
+            self.history.append(
+                f"{self.ledger.n_spent} calls: refused a text that {proposal.refusal}"
+            )
             return
         sentences = self.pool.add(proposal.sentences)[: self.settings.max_sentences]
         # What a proposer adds it stands behind; what it leaves out of the template shown, it does not.
@@ -380,7 +394,11 @@ class _Run:
             name: self._evidence.gains(m, program[m]) for m, name in enumerate(self.pool.names)
         }
         after = policy.weigh(gains, before)
-        return (None if self.seed.weights is None else dict(self.seed.weights)) if after == before else after
+        return (
+            (None if self.seed.weights is None else dict(self.seed.weights))
+            if after == before
+            else after
+        )
 
     def finding(self, best: Candidate, verdict: Verdict, gains: dict) -> Finding:  # type: ignore[type-arg]
         """The result, with the history."""
@@ -407,7 +425,7 @@ def _cells(
     while True:
         shift = rng.permutation(len(mutations)).tolist()
         for offset in shift:
-            for i, row in enumerate(rng.permutation(n_rows).tolist()):
+            for row in rng.permutation(n_rows).tolist():
                 # The mutation depends on the row and the offset alone: all cells come once.
                 yield row, mutations[(row + offset) % len(mutations)]
 

@@ -27,7 +27,7 @@ class FakeLM:
     """
 
     def __init__(self, effects=None, *, noise=0.1, replies=None, seed=0, cost=2, change=None):
-        self.effects = effects if effects is not None else {s: 0.2 for s in GOOD}
+        self.effects = effects if effects is not None else dict.fromkeys(GOOD, 0.2)
         self.noise, self.replies, self.cost = noise, replies, cost
         self.rng = np.random.default_rng(seed)
         self.change = change or (lambda outcome: outcome)

