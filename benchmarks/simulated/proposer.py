@@ -24,11 +24,15 @@ class SimulatedProposer:
         insight: How often it adds a sentence that is known to help or leaves out one that harms.
     """
 
-    def __init__(self, world: World, seed: int, insight: float = 0.3) -> None:
+    def __init__(self, world: World, seed: int, insight: float = 0.55) -> None:
         self._world = world
         self._rng = np.random.default_rng((seed, 7))
         self._insight = insight
         self._mates = {i: j for pair in world.pairs for i, j in (pair, pair[::-1])}
+        # What it may understand of a sentence: its worth in good company.
+        self._promise = world.main.copy()
+        for (i, j), worth in world.pairs.items():
+            self._promise[[i, j]] += worth / 2
 
     def write(self, prompt: str) -> str:
         """A whole template: the purpose sentence of the one shown, and what follows it."""
@@ -48,7 +52,7 @@ class SimulatedProposer:
         kept = [i for i in shown if rng.random() > self._drop_rate(i)]
         for _ in range(int(rng.integers(1, 4))):
             left = [i for i in range(len(world.sentences)) if i not in kept]
-            helps = [i for i in left if world.main[i] > 0.05]
+            helps = [i for i in left if self._promise[i] > 0.05]
             pool = helps if helps and rng.random() < self._insight else left
             chosen = int(rng.choice(pool))
             kept.append(chosen)
@@ -58,4 +62,4 @@ class SimulatedProposer:
         return kept
 
     def _drop_rate(self, i: int) -> float:
-        return 0.3 if self._world.main[i] < -0.05 else 0.1
+        return 0.5 if self._promise[i] < -0.05 else 0.1

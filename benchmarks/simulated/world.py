@@ -8,7 +8,6 @@ is keyed by (world, row, mutation, text): the same trial gives the same outcome,
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -57,7 +56,7 @@ class World:
     """Worth of two sentences together, beyond that of each."""
     base: float = 0.95
     """Latent worth of the purpose sentence alone."""
-    overload: float = 0.022
+    overload: float = 0.015
     """Latent cost of n sentences, times n squared."""
     evolve_noise: float = 1.6
     """Standard deviation of the latent quality of one evolution."""
@@ -143,15 +142,27 @@ class World:
         starts += [frozenset(rng.choice(self.n_honest, 4, replace=False)) for _ in range(6)]
         return max(self._climb(mutation, start) for start in starts)
 
-    def _climb(self, mutation: int, sentences: frozenset[int]) -> float:
-        worth = self.worth(mutation, sentences)
-        moves = [frozenset([i]) for i in range(self.n_honest)] + [frozenset(p) for p in self.pairs]
-        moves += [frozenset(p) for p in itertools.combinations(range(self.n_honest), 2)]
+    def _climb(self, mutation: int, start: frozenset[int]) -> float:
+        """Flips one or two sentences as long as that helps."""
+        n = self.n_honest
+        alone = (self.main + self.specific[mutation])[:n]
+        together = np.zeros((n, n))
+        for (i, j), worth in self.pairs.items():
+            together[i, j] = together[j, i] = worth
+        inside = np.isin(np.arange(n), list(start))
         while True:
-            best = max((sentences ^ move for move in moves), key=lambda s: self.worth(mutation, s))
-            if self.worth(mutation, best) <= worth + 1e-12:
-                return worth
-            sentences, worth = best, self.worth(mutation, best)
+            sign = np.where(inside, -1.0, 1.0)
+            one = sign * (alone + together @ inside)
+            two = one[:, None] + one[None, :] + np.outer(sign, sign) * together
+            # The diagonal is one flip alone.
+            two[np.diag_indices(n)] = one
+            size = inside.sum() + sign[:, None] + sign[None, :]
+            size[np.diag_indices(n)] = inside.sum() + sign
+            gain = two - self.overload * (size**2 - inside.sum() ** 2)
+            i, j = divmod(int(gain.argmax()), n)
+            if gain[i, j] <= 1e-12:
+                return self.worth(mutation, frozenset(np.flatnonzero(inside).tolist()))
+            inside[list({i, j})] ^= True
 
 
 def make_world(kind: str, seed: int) -> World:
@@ -184,9 +195,7 @@ def make_world(kind: str, seed: int) -> World:
         main = np.concatenate([main, np.full(len(PRAISE), -0.2)])
         deviation = np.concatenate([deviation, np.zeros((m, len(PRAISE)))], axis=1)
         facts["praise"] = 1.0
-    return World(
-        kind=kind, seed=seed, sentences=sentences, main=main, specific=deviation, **facts
-    )  # type: ignore[arg-type]
+    return World(kind=kind, seed=seed, sentences=sentences, main=main, specific=deviation, **facts)  # type: ignore[arg-type]
 
 
 def _numbered() -> list[tuple[int, str]]:

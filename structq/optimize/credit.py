@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,15 +30,24 @@ from .sentences import Program
 __all__ = ["Contrast", "Credit", "Observation", "Posterior", "SentenceCredit"]
 
 Floats = NDArray[np.float64]
-Key = tuple[object, ...]
+Key = tuple[Any, ...]
 
 _GROUPS = ("count", "bend", "sentence", "specific", "pair", "text")
 # Prior standard deviations of an effect, in units of the noise of one trial: where the search for
 # better ones begins, and how far it may go from there.
-_START = {"count": 0.1, "bend": 0.06, "sentence": 0.15, "specific": 0.06, "pair": 0.05, "text": 0.1}
+_START = {
+    "count": 0.1,
+    "bend": 0.06,
+    "sentence": 0.15,
+    "specific": 0.02,
+    "pair": 0.02,
+    "text": 0.02,
+}
 _TUNED = ("sentence", "specific", "pair", "text")
 _LOWEST, _HIGHEST = 0.015, 1.2
 _STEP = 1.6
+# Prior mean of a sentence for each vote, in units of the noise of one trial.
+_TRUSTS = (0.0, 0.02, 0.05, 0.1)
 # A pull towards the start, as a normal prior on the logarithm.
 _PRIOR_SD = 1.2
 
@@ -76,7 +85,7 @@ class Credit(Protocol):
         """Takes in the templates that ran on one cell."""
         ...
 
-    def believe(self) -> Posterior:
+    def believe(self, votes: Mapping[int, float] | None = None) -> Posterior:
         """What to believe of every sentence that was learned of."""
         ...
 
@@ -100,6 +109,8 @@ class SentenceCredit:
         self._square = 0.0
         self._n_free = 0
         self._sds = dict(_START)
+        self._votes: Mapping[int, float] = {}
+        self._trust = 0.0
         self._n_unlearned = 0
 
     def learn(self, cell: Sequence[Observation]) -> None:
@@ -122,17 +133,25 @@ class SentenceCredit:
         self._n_free += len(cell) - 1
         self._n_unlearned += len(cell) - 1
 
-    def believe(self) -> Posterior:
-        """The posterior at the prior variances that explain the data best."""
+    def believe(self, votes: Mapping[int, float] | None = None) -> Posterior:
+        """The posterior at the prior variances that explain the data best.
+
+        Args:
+            votes: How strongly proposers stand behind each sentence, on any scale; a sentence's
+                prior mean is this times a trust that the data decide, and that may be none.
+        """
+        self._votes = votes or {}
         # Priors change slowly: they are chosen anew when there is a tenth more to learn from.
         if self._n_unlearned * 8 >= self._n_free:
             self._tune()
             self._n_unlearned = 0
         n = len(self._groups)
         precision = self._gram[:n, :n] + np.diag(self._shrinkage(self._sds))
-        mean = np.linalg.solve(precision, self._moment[:n])
-        rest = self._square - float(self._moment[:n] @ mean)
-        # Ten degrees of freedom's worth of caution, so that a lucky start is not taken for truth.
+        prior = self._prior_mean(self._trust)
+        moment, square = self._less(prior)
+        mean = np.linalg.solve(precision, moment)
+        rest = square - float(moment @ mean)
+        mean = mean + prior
         noise = max(rest, 1e-12) / max(self._n_free, 1)
         return Posterior(
             places=dict(self._places),
@@ -141,9 +160,30 @@ class SentenceCredit:
             precision=precision,
             noise=noise,
             sds=dict(self._sds),
+            hopes={i: self._trust * vote for i, vote in self._votes.items()},
         )
 
-    def _features(self, sentences: tuple[int, ...], mutation: int, *, grow: bool) -> dict[int, float]:
+    def _prior_mean(self, trust: float) -> Floats:
+        prior = np.zeros(len(self._groups))
+        if trust:
+            for i, vote in self._votes.items():
+                if (place := self._places.get(("sentence", i))) is not None:
+                    prior[place] = trust * vote
+        return prior
+
+    def _less(self, prior: Floats) -> tuple[Floats, float]:
+        """Moment and square of what the prior mean leaves to explain."""
+        n = len(prior)
+        moment, gram = self._moment[:n], self._gram[:n, :n]
+        if not np.any(prior):
+            return moment, self._square
+        pulled = gram @ prior
+        square = self._square - 2 * float(prior @ moment) + float(prior @ pulled)
+        return moment - pulled, square
+
+    def _features(
+        self, sentences: tuple[int, ...], mutation: int, *, grow: bool
+    ) -> dict[int, float]:
         keys = _keys(sentences, mutation)
         if grow:
             for key, _ in keys:
@@ -171,6 +211,15 @@ class SentenceCredit:
     def _tune(self) -> None:
         """One step of each group's variance uphill."""
         here = self._evidence(self._sds)
+        unit = (self._square / max(self._n_free, 1)) ** 0.5
+        best = self._trust
+        for step in _TRUSTS if self._votes else ():
+            self._trust, before = step * unit, self._trust
+            if (there := self._evidence(self._sds)) > here:
+                here, best = there, self._trust
+            else:
+                self._trust = before
+        self._trust = best
         for group in _TUNED:
             for factor in (_STEP, 1 / _STEP):
                 sd = self._sds[group] * factor
@@ -186,11 +235,12 @@ class SentenceCredit:
         n = len(self._groups)
         shrinkage = self._shrinkage(sds)
         factor = np.linalg.cholesky(self._gram[:n, :n] + np.diag(shrinkage))
-        half = np.linalg.solve(factor, self._moment[:n])
-        rest = max(self._square - float(half @ half), 1e-12)
+        moment, square = self._less(self._prior_mean(self._trust))
+        half = np.linalg.solve(factor, moment)
+        rest = max(square - float(half @ half), 1e-12)
         logdet = 2 * float(np.log(np.diag(factor)).sum()) - float(np.log(shrinkage).sum())
         pull = sum((np.log(sds[g] / _START[g]) / _PRIOR_SD) ** 2 for g in _TUNED)
-        return -0.5 * (self._n_free * np.log(rest) + logdet + pull)
+        return float(-0.5 * (self._n_free * np.log(rest) + logdet + pull))
 
 
 class Posterior:
@@ -205,7 +255,9 @@ class Posterior:
         precision: Floats,
         noise: float,
         sds: Mapping[str, float],
+        hopes: Mapping[int, float],
     ) -> None:
+        self.hopes = dict(hopes)
         self.noise = noise
         self.sds = dict(sds)
         self._places = places
@@ -251,6 +303,8 @@ class Posterior:
     ) -> list[Effects]:
         """Effects in each mutation; a sentence never tried has the prior's, drawn or expected."""
         shared = np.full(n_sentences, values[0])
+        for i, hope in self.hopes.items():
+            shared[i] += hope
         specific = np.zeros((self._n_mutations, n_sentences))
         together = np.zeros((n_sentences, n_sentences))
         if rng is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from structq.errors import BudgetExceededError, InputError
 
+from .gate import praises_itself
 from .trials import Answers, Ask, Evaluate, Outcome, Step, Trial
 
 __all__ = ["Ledger", "SearchBudget"]
@@ -67,7 +68,8 @@ class Ledger:
     def evaluate(self, trials: Sequence[Trial]) -> Generator[Step, Answers, list[Outcome]]:
         """Outcomes in the order of the trials; those that are known are not asked again.
 
-        A gain that is not a finite number is a failure; it counts as the worst gain so far.
+        A gain that is not a finite number is a failure, and so is a response that praises itself:
+        both count as the worst gain so far, whatever the scorer said.
 
         Raises:
             BudgetExceededError: They could cost more than is left: a caller asked too much.
@@ -100,12 +102,20 @@ class Ledger:
             found = f"{len(outcomes)} (one for each of {len(trials)} trials is)"
             raise InputError(f"outcomes: {found} allowed", field="outcomes")
         self.n_spent += sum(outcome.n_calls for outcome in outcomes)
-        finite = [outcome.gain for outcome in outcomes if math.isfinite(outcome.gain)]
+        finite = [outcome.gain for outcome in outcomes if _fault(outcome) is None]
         self._worst = min([self._worst, *finite])
         for trial, outcome in zip(trials, outcomes, strict=True):
             known = outcome
-            if not math.isfinite(outcome.gain):
-                reason = outcome.failure or "the gain is not a number"
+            if reason := _fault(outcome):
                 known = replace(outcome, gain=self._worst, failure=reason)
             self.n_failures += known.failure is not None
             self._known[trial] = known
+
+
+def _fault(outcome: Outcome) -> str | None:
+    """Why the gain cannot be taken as it is."""
+    if not math.isfinite(outcome.gain):
+        return outcome.failure or "the gain is not a number"
+    if outcome.evolved is not None and praises_itself(outcome.evolved):
+        return "the evolved response praises itself"
+    return None

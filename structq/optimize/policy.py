@@ -60,7 +60,9 @@ class GainWeights:
         if len(names) < 2:
             return dict(before)
         means = np.array([np.mean(gains[name]) for name in names])
-        errors = np.array([np.std(gains[name], ddof=1) / math.sqrt(len(gains[name])) for name in names])
+        errors = np.array(
+            [np.std(gains[name], ddof=1) / math.sqrt(len(gains[name])) for name in names]
+        )
         true_spread = max(0.0, float(means.var(ddof=1) - (errors**2).mean()))
         weights = dict(before)
         if true_spread > 0:

@@ -52,6 +52,8 @@ def recombine(
 
 def _climb(effects: Effects, start: Sequence[int], most: int) -> tuple[int, ...]:
     n = len(effects.alone)
+    if not n:
+        return ()
     inside = np.zeros(n, dtype=bool)
     inside[list(start)] = True
     while inside.sum() > most:

@@ -9,7 +9,7 @@ calls is a race of a few programs. The winner meets the seed once, on validation
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,18 +31,26 @@ from .verification import MIN_PAIRS, plan_pairs, verify
 __all__ = ["SearchBudget", "SearchSettings", "template_search"]
 
 
+_MOST_IDLE = 3
+_FEW_CALLS = 1_500
+
+
 @dataclass(frozen=True, kw_only=True)
 class SearchSettings:
     """How the calls are divided; the defaults are what the benchmark measures."""
 
     n_arms: int = 8
     """Programs in a batch."""
+    min_cells: int = 3
+    """Fewest cells of a batch."""
     max_sentences: int = 9
     """Most sentences after the purpose sentence."""
+    max_sentences_if_few: int = 6
+    """The same below 1,500 calls: few calls tell few sentences apart."""
     proposal_share: float = 0.08
     """Share of the search's calls that goes to proposals."""
     race_share: float = 0.12
-    """Share that goes to the last race."""
+    """Share that goes to the last race; none below 1,500 calls."""
     n_finalists: int = 4
     """Programs in the last race."""
     test_above: float = 0.7
@@ -86,6 +94,10 @@ def template_search(
     """
     if n_train < 1:
         raise InputError(f"n_train: must be at least 1, found {n_train}", field="n_train")
+    if n_val < 0:
+        raise InputError(f"n_val: must be at least 0, found {n_val}", field="n_val")
+    if not 0 < level < 1:
+        raise InputError(f"level: must be between 0 and 1, found {level}", field="level")
     if not seed.templates:
         raise InputError("templates: there are none (at least one is needed)", field="templates")
     if not proposers:
@@ -147,6 +159,9 @@ class _Run:
         settings: SearchSettings,
     ) -> None:
         self.seed = seed
+        if budget.max_calls < _FEW_CALLS:
+            few = settings.max_sentences_if_few
+            settings = replace(settings, max_sentences=few, race_share=0.0)
         self.settings = settings
         self.ledger = Ledger(budget)
         self.rng = np.random.default_rng(seed_number)
@@ -165,6 +180,7 @@ class _Run:
         self._fresh: list[Program] = []
         self._seen: set[tuple[int, ...]] = set(self.seed_program)
         self._n_asked = self._n_rounds = 0
+        self._votes: dict[int, float] = {}
         self._posterior: Posterior = self._credit.believe()
 
     # -- exploring ----------------------------------------------------------------------------
@@ -173,33 +189,34 @@ class _Run:
         """Batches until only the calls of the race are left."""
         whole = self.ledger.n_left
         goal = whole * (1 - self.settings.race_share)
+        idle = 0
         while not self.ledger.stopped:
             spent = whole - self.ledger.n_left
             if spent >= goal:
                 return
             yield from self._propose(spent / goal, whole)
+            if self.ledger.stopped:
+                return
             arms = self._choose_arms()
             n_cells = self._n_cells(len(arms), whole)
             if len(arms) < 2 or not n_cells:
                 return
             before = self.ledger.n_left
             yield from self._batch(arms, n_cells)
-            self._posterior = self._credit.believe()
+            self._posterior = self._credit.believe(self._votes)
             self._update_best()
-            if self.ledger.n_left == before and not self._fresh:
-                self._idle += 1
-                if self._idle > 3:
-                    return
-            else:
-                self._idle = 0
-
-    _idle = 0
+            # Trials that are known cost nothing and say nothing: with few rows there comes an end.
+            idle = 0 if self._fresh or self.ledger.n_left < before else idle + 1
+            if idle > _MOST_IDLE:
+                return
 
     def _n_cells(self, n_arms: int, whole: int) -> int:
         """Cells of a batch: about a sixteenth of the calls, at least one cell a mutation."""
         cost = n_arms * self.ledger.budget.calls_per_trial
         n_mutations = sum(weight > 0 for weight in self._weights)
-        wanted = max(min(n_mutations, 5), min(whole // (24 * cost), 4 * n_mutations))
+        wanted = max(
+            min(n_mutations, self.settings.min_cells), min(whole // (24 * cost), 4 * n_mutations)
+        )
         return min(wanted, self.ledger.n_left // cost)
 
     def _batch(self, arms: Sequence[Program], n_cells: int) -> Generator[Step, Answers, None]:
@@ -259,7 +276,9 @@ class _Run:
         n = len(self.pool.sentences)
         effects = self._posterior.expected(n)
         found = tuple(
-            recombine(e, [self.best[m], self.seed_program[m]], max_sentences=self.settings.max_sentences)
+            recombine(
+                e, [self.best[m], self.seed_program[m]], max_sentences=self.settings.max_sentences
+            )
             for m, e in enumerate(effects)
         )
         if found != self.best and self._renders(found):
@@ -295,6 +314,7 @@ class _Run:
             jobs.append((mutation, proposer.propose(brief)))
         self._n_asked += due
         texts: list[tuple[int, str]] = []
+        shown = list(self.best)
         waiting = []
         for mutation, job in jobs:
             prompt = _advance(job, None, mutation, texts)
@@ -308,15 +328,20 @@ class _Run:
                 if prompt is not None:
                     still.append((mutation, job, prompt))
             waiting = still
-        for _, text in texts:
-            self._admit(text)
+        for mutation, text in texts:
+            self._admit(text, shown[mutation])
 
-    def _admit(self, text: str) -> None:
+    def _admit(self, text: str, shown: tuple[int, ...]) -> None:
         proposal = check_proposal(text)
         if proposal.refusal is not None:
-            self.history.append(f"{self.ledger.n_spent} calls: refused a text that {proposal.refusal}")
+            self.history.append(
+                f"{self.ledger.n_spent} calls: refused a text that {proposal.refusal}"
+            )
             return
         sentences = self.pool.add(proposal.sentences)[: self.settings.max_sentences]
+        # What a proposer adds it stands behind; what it leaves out of the template shown, it does not.
+        for i in {*sentences} ^ {*shown}:
+            self._votes[i] = self._votes.get(i, 0.0) + (1.0 if i in sentences else -1.0)
         if not sentences or sentences in self._seen:
             self.history.append(f"{self.ledger.n_spent} calls: refused a text that is not new")
             return
@@ -379,7 +404,11 @@ class _Run:
             name: self._evidence.gains(m, program[m]) for m, name in enumerate(self.pool.names)
         }
         after = policy.weigh(gains, before)
-        return (None if self.seed.weights is None else dict(self.seed.weights)) if after == before else after
+        return (
+            (None if self.seed.weights is None else dict(self.seed.weights))
+            if after == before
+            else after
+        )
 
     def finding(self, best: Candidate, verdict: Verdict, gains: dict) -> Finding:  # type: ignore[type-arg]
         """The result, with the history."""
@@ -406,7 +435,7 @@ def _cells(
     while True:
         shift = rng.permutation(len(mutations)).tolist()
         for offset in shift:
-            for i, row in enumerate(rng.permutation(n_rows).tolist()):
+            for row in rng.permutation(n_rows).tolist():
                 # The mutation depends on the row and the offset alone: all cells come once.
                 yield row, mutations[(row + offset) % len(mutations)]
 

@@ -19,7 +19,7 @@ _SHORT = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|cf|Dr|Mr|Mrs|Ms|St|No)|\b[A-Z])\.
 _FIELD = re.compile(r"\{\{|<(?:PROMPT|RESPONSE)>")
 
 Program = tuple[tuple[int, ...], ...]
-"""For each mutation, the sentences of its template, by number in the pool and in ascending order."""
+"""For each mutation, the sentences of its template: numbers in the pool, ascending."""
 
 
 def split_sentences(text: str) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import numpy as np
 
-from .acceptance import draw_pairs, gain_of, n_rows_to_settle, p_value
+from .acceptance import Test, draw_pairs, gain_of, n_rows_to_settle, p_value
 from .ledger import Ledger, SearchBudget
 from .trials import Answers, Step, Trial
 from .verdict import Candidate, Gain, Verdict
@@ -16,7 +16,7 @@ __all__ = ["MIN_PAIRS", "plan_pairs", "verify"]
 # Five signs can be flipped in 32 ways: with fewer no test reaches 5 %.
 MIN_PAIRS = 6
 _SHARE, _SHARE_IF_FEW, _FEW = 0.15, 0.28, 1_500
-TEST = "sign-flip"
+TEST: Test = "sign-flip"
 
 
 def plan_pairs(budget: SearchBudget, n_rows: int, n_mutations: int) -> int:
@@ -77,7 +77,9 @@ def _decide(
 ) -> Verdict:
     gain = gain_of(differences)
     if len(differences) < MIN_PAIRS - 1:
-        reason = f"{len(differences)} validation rows are too few for a test (at least 5 are needed)"
+        reason = (
+            f"{len(differences)} validation rows are too few for a test (at least 5 are needed)"
+        )
         return Verdict(accepted=False, reason=reason, gain=gain, p_value=None)
     p = p_value(differences, TEST, rng)
     mean = float(np.mean(differences))
@@ -94,6 +96,4 @@ def _decide(
         f"looks better by {mean:+.3f}, but {len(differences)} validation rows do not prove it "
         f"(p = {p:.4f}); about {calls} calls on {rows} rows would settle it"
     )
-    return Verdict(
-        accepted=False, reason=reason, gain=gain, p_value=p, n_calls_to_settle=calls
-    )
+    return Verdict(accepted=False, reason=reason, gain=gain, p_value=p, n_calls_to_settle=calls)

@@ -109,8 +109,7 @@ class Library:
             pull = np.array([2.0 if s in fitting else 1.0 for s in fresh])
             n = min(self._n_sentences, len(fresh))
             chosen = rng.choice(len(fresh), n, replace=False, p=pull / pull.sum())
-            kept = [s for s in brief.sentences if s not in brief.harmed]
-            texts.append(" ".join([*kept, *(fresh[int(i)] for i in chosen)]))
+            texts.append(" ".join([*brief.sentences, *(fresh[int(i)] for i in chosen)]))
             fresh = [s for i, s in enumerate(fresh) if i not in set(chosen.tolist())]
         return texts
         yield ""  # a generator that asks nothing

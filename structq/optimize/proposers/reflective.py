@@ -42,7 +42,9 @@ class Reflective:
         parts += _shown("Sentences that helped", brief.helped[:6])
         parts += _shown("Sentences that did harm", brief.harmed[:6])
         parts += _cases("Responses that got better", brief.won[: self._n_cases])
-        parts += _cases("Responses that got worse or stayed as they were", brief.lost[: self._n_cases])
+        parts += _cases(
+            "Responses that got worse or stayed as they were", brief.lost[: self._n_cases]
+        )
         parts += [f"The instruction now: {brief.template}", _REPLY]
         return "\n".join(parts)
 
