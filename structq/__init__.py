@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .adapter import StructAdapter
     from .engines.judgment_client import JudgmentClient
     from .modules import EvolQuality, EvolveAndScore, QualityScorer
+    from .optimize import QualityGain, TemplateOptimizer
     from .signatures import EvolveResponse, ScoreResponses
 
 __version__ = "0.1.0"
@@ -39,6 +40,7 @@ __all__ = [
     "LMError",
     "OutputError",
     "PromptTooLongError",
+    "QualityGain",
     "QualityScorer",
     "ResumeError",
     "RowError",
@@ -47,6 +49,7 @@ __all__ = [
     "StructAdapter",
     "StructqError",
     "TemplateError",
+    "TemplateOptimizer",
     "__version__",
     "lm",
 ]
@@ -56,9 +59,11 @@ _HOMES = {
     "EvolveAndScore": "modules",
     "EvolveResponse": "signatures",
     "JudgmentClient": "engines.judgment_client",
+    "QualityGain": "optimize",
     "QualityScorer": "modules",
     "ScoreResponses": "signatures",
     "StructAdapter": "adapter",
+    "TemplateOptimizer": "optimize",
     "lm": "engines",
 }
 

@@ -10,34 +10,59 @@ Only `typer` is imported here: ``--help`` must not wait for DSPy.
 from __future__ import annotations
 
 import logging
-import os
-import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, fields
-from enum import Enum
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from structq.data import EVOLVING, SCORING, Contract, JsonlWriter, Row, read_jsonl
+from structq.cli_optimize import optimize
+from structq.cli_shared import (
+    EXIT_INTERRUPTED,
+    EXIT_ROWS_FAILED,
+    ApiBase,
+    ErrorChoice,
+    IncludeOriginal,
+    Keep,
+    Limit,
+    Lm,
+    MaxAddedWords,
+    MaxTokens,
+    NumEvolutions,
+    OnError,
+    Out,
+    Permutations,
+    Preserve,
+    Program,
+    Scale,
+    Scoring,
+    ScoringChoice,
+    Seed,
+    Source,
+    StoreEvolutions,
+    SystemPrompt,
+    Temperature,
+    Window,
+    closed_pipe,
+    complain,
+    load_program,
+    opened,
+    parse_scale,
+)
+from structq.data import EVOLVING, SCORING, Contract, JsonlWriter, read_jsonl
 from structq.errors import InputError, StructqError
 
 if TYPE_CHECKING:
     import dspy
 
+    from structq.modules import EvolQuality
     from structq.modules.rows import RowModule
 
-
 __all__ = ["app", "main"]
-
-EXIT_ROWS_FAILED = 1
-EXIT_UNUSABLE = 2
-EXIT_INTERRUPTED = 130
-EXIT_PIPE_CLOSED = 141
 
 app = typer.Typer(
     help="Evolve and score instruction/response rows; every answer obeys its schema.",
@@ -46,76 +71,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-
-class Scoring(str, Enum):
-    """Whether the responses of a row are scored together or each alone."""
-
-    joint = "joint"
-    independent = "independent"
-
-
-class OnError(str, Enum):
-    """What happens when a row fails."""
-
-    keep = "keep"
-    stop = "stop"
-
-
-class Keep(str, Enum):
-    """What of a response stays in its evolutions, word for word."""
-
-    none = "none"
-    blocks = "blocks"
-    all = "all"
-
-
-Source = Annotated[str, typer.Argument(metavar="IN", help="JSON Lines file, or - for stdin.")]
-Out = Annotated[str, typer.Option("--output", "-o", help="JSON Lines file, or - for stdout.")]
-Lm = Annotated[
-    str,
-    typer.Option(
-        "--lm",
-        envvar="STRUCTQ_LM",
-        help="nano, vllm/MODEL, openai/gpt-4o-mini, ...: the README lists them.",
-    ),
-]
-ApiBase = Annotated[
-    str | None, typer.Option(metavar="URL", help="Address of a server of your own.")
-]
-Limit = Annotated[int | None, typer.Option(min=1, help="Only the first N rows.")]
-Seed = Annotated[int, typer.Option(help="Fixes every draw: mutations, and tokens if not greedy.")]
-NumEvolutions = Annotated[int, typer.Option(min=1, help="Evolutions of a row, one after another.")]
-Preserve = Annotated[
-    Keep, typer.Option(help="Keep code, tables and formulas (blocks) or all of it verbatim.")
-]
-MaxAddedWords = Annotated[
-    int | None, typer.Option(min=1, help="Words that an evolution may be longer by.")
-]
-SystemPrompt = Annotated[str | None, typer.Option(help="System message of every LM call.")]
-Scale = Annotated[
-    str | None,
-    typer.Option(metavar="LOW-HIGH", help="Score labels; by default 1 to K+1 for K responses."),
-]
-ScoringChoice = Annotated[
-    Scoring,
-    typer.Option("--scoring", help="All responses in one prompt, or each alone (needs --scale)."),
-]
-Permutations = Annotated[
-    int, typer.Option(min=1, help="Orders of the responses to score, averaged.")
-]
-StoreEvolutions = Annotated[
-    bool, typer.Option("--store-evolutions", help="Write every evolution, not only the last.")
-]
-IncludeOriginal = Annotated[
-    bool, typer.Option("--include-original-response", help="Put the original in front of them.")
-]
-ErrorChoice = Annotated[
-    OnError, typer.Option(help="Keep a failed row with its error, or stop the run at the first.")
-]
-Window = Annotated[int, typer.Option(min=1, help="Rows in flight at a time.")]
-MaxTokens = Annotated[int | None, typer.Option(min=1, help="Longest answer, in tokens.")]
-Temperature = Annotated[float | None, typer.Option(min=0.0, help="0 is greedy.")]
 
 
 def _version(wanted: bool) -> None:
@@ -146,6 +101,7 @@ def run(
     out: Out,
     lm: Lm,
     api_base: ApiBase = None,
+    program: Program = None,
     num_evolutions: NumEvolutions = 2,
     preserve: Preserve = Keep.none,
     max_added_words: MaxAddedWords = None,
@@ -171,6 +127,7 @@ def evolve(
     out: Out,
     lm: Lm,
     api_base: ApiBase = None,
+    program: Program = None,
     num_evolutions: NumEvolutions = 2,
     store_evolutions: StoreEvolutions = False,
     include_original_response: IncludeOriginal = False,
@@ -210,6 +167,9 @@ def score(
     _finish(ctx, "QualityScorer", SCORING)
 
 
+app.command()(optimize)
+
+
 @dataclass(kw_only=True)
 class _Settings:
     """What all commands share."""
@@ -244,9 +204,9 @@ def _finish(ctx: typer.Context, module: str, contract: Contract) -> None:
     """Runs one command and leaves with its exit code."""
     settings = _Settings(**_some(ctx.params, [setting.name for setting in fields(_Settings)]))
     try:
-        code = _run(settings, module, dict(ctx.params), contract)
+        code = _run(settings, module, _options(ctx), contract)
     except (StructqError, OSError) as error:
-        code = _closed_pipe() if isinstance(error, BrokenPipeError) else _complain(error)
+        code = closed_pipe() if isinstance(error, BrokenPipeError) else complain(error)
     except KeyboardInterrupt:
         message = f"structq: interrupted (finished rows, if any, are in {settings.out!r})"
         typer.echo(message, err=True)
@@ -254,9 +214,20 @@ def _finish(ctx: typer.Context, module: str, contract: Contract) -> None:
     raise typer.Exit(code)
 
 
+def _options(ctx: typer.Context) -> dict[str, Any]:
+    """The options by name; where a program is loaded, only those of its own that were given."""
+    options = dict(ctx.params)
+    if options.get("program") is not None:
+        for name in _EVOLVING:
+            source = ctx.get_parameter_source(name)
+            if source is None or source.name in ("DEFAULT", "DEFAULT_MAP"):
+                options.pop(name, None)
+    return options
+
+
 def _run(settings: _Settings, module: str, options: dict[str, Any], contract: Contract) -> int:
     """Reads, finishes and writes every row; what can fail before the first LM call fails first."""
-    rows = _opened(read_jsonl(settings.source, contract), limit=settings.limit)
+    rows = opened(read_jsonl(settings.source, contract), limit=settings.limit)
     task = _make_task(settings, module, options)
     # Both bring packages that `--help` does not need.
     from structq.console import RunView
@@ -281,24 +252,25 @@ def _run(settings: _Settings, module: str, options: dict[str, Any], contract: Co
 
 def _make_task(settings: _Settings, module: str, options: dict[str, Any]) -> RowModule:
     """The module of a command, with its LM warm."""
-    if options.get("include_original_response") and not options["store_evolutions"]:
+    if options.get("include_original_response") and not options.get("store_evolutions", True):
         message = "--include-original-response needs --store-evolutions"
         raise InputError(message, field="include_original_response")
     if "preserve" in options:
         options["preserve"] = options["preserve"].value
     if "scale" in options:
-        options["scale"] = _parse_scale(options["scale"])
+        options["scale"] = parse_scale(options["scale"])
         options["scoring"] = options["scoring"].value
     import structq
 
     shared = {"lm": settings.open_lm(), "n_in_flight": settings.window}
     task: RowModule
     if module == "EvolQuality":
-        task = structq.EvolQuality(**_some(options, _EVOLVING), **shared)
+        task = _evolver(options)
+        task.lm, task.n_in_flight = shared["lm"], shared["n_in_flight"]
     elif module == "QualityScorer":
         task = structq.QualityScorer(**_some(options, _SCORING), **shared)
     else:
-        evolve = structq.EvolQuality(**_some(options, _EVOLVING))
+        evolve = _evolver(options)
         scorer = structq.QualityScorer(**_some(options, _SCORING))
         task = structq.EvolveAndScore(evolve, scorer, **shared)
     # DSPy is loaded by now. Failed rows are reported with their place: a second report would only
@@ -306,6 +278,19 @@ def _make_task(settings: _Settings, module: str, options: dict[str, Any]) -> Row
     logging.getLogger("dspy").setLevel(logging.ERROR)
     task.load()
     return task
+
+
+def _evolver(options: Mapping[str, Any]) -> EvolQuality:
+    """A new EvolQuality, or the saved one with the settings that were given."""
+    import structq
+
+    given, path = _some(options, _EVOLVING), options.get("program")
+    if path is None:
+        return structq.EvolQuality(**given)
+    evolve = load_program(path)
+    for name, value in given.items():
+        setattr(evolve, name, value)
+    return evolve
 
 
 _EVOLVING = (
@@ -324,38 +309,12 @@ def _some(options: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     return {name: options[name] for name in names if name in options}
 
 
-def _opened(rows: Iterator[Row], *, limit: int | None) -> Iterator[Row]:
-    """The same rows, the first of them already read: a file that cannot be read fails here."""
-    first = list(islice(rows, 1))
-    return islice(chain(first, rows), limit)
-
-
 def _count_rows(path: str, *, limit: int | None) -> int | None:
     """Lines of a file, for the bar; ``None`` where nobody looks or nobody can know."""
     if not sys.stderr.isatty() or not Path(path).is_file():
         return None
     with Path(path).open("rb") as file:
         return sum(1 for line in islice(file, limit) if line.strip())
-
-
-def _parse_scale(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    match = re.fullmatch(r"(-?\d+)\s*(?:-|\.\.)\s*(-?\d+)", text.strip())
-    if match is None:
-        raise InputError(f"--scale: {text!r} (must be LOW-HIGH, such as 1-6)", field="scale")
-    return int(match[1]), int(match[2])
-
-
-def _complain(error: Exception) -> int:
-    typer.echo(f"structq: {error}", err=True)
-    return EXIT_UNUSABLE
-
-
-def _closed_pipe() -> int:
-    """The reader of standard output has gone: nothing to say, and nothing left to flush."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return EXIT_PIPE_CLOSED
 
 
 def main() -> None:

@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
 
 def test_there_is_code_to_run():
     assert len(blocks("python")) >= 3
-    assert {command[0] for command in commands()} == {"run", "evolve", "score"}
+    assert {command[0] for command in commands()} == {"run", "evolve", "score", "optimize"}
 
 
 @pytest.mark.parametrize("code", blocks("python"), ids=lambda code: code.splitlines()[-1][:40])

@@ -7,6 +7,6 @@ and async.
 from .evol_quality import EvolQuality
 from .evolve_and_score import EvolveAndScore
 from .quality_scorer import QualityScorer
-from .stream import run_stream, stream
+from .stream import run_async, run_stream, stream
 
-__all__ = ["EvolQuality", "EvolveAndScore", "QualityScorer", "run_stream", "stream"]
+__all__ = ["EvolQuality", "EvolveAndScore", "QualityScorer", "run_async", "run_stream", "stream"]

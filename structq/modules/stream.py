@@ -16,10 +16,10 @@ from collections.abc import (
     Iterable,
     Iterator,
 )
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
-__all__ = ["run_stream", "stream"]
+__all__ = ["run_async", "run_stream", "stream"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -81,6 +81,37 @@ def run_stream(
         # An iterator that is dropped as Python ends finds no thread left to close it.
         if not sys.is_finalizing():
             _run(_close(results), loop)
+
+
+def run_async(
+    coroutine: Coroutine[Any, Any, Result],
+    *,
+    on_interrupt: Callable[[], None] = lambda: None,
+    on_wait: Callable[[], None] = lambda: None,
+    wait_s: float = 0.2,
+) -> Result:
+    """The result of a coroutine, for callers that are not async, whether or not a loop runs.
+
+    Args:
+        coroutine: Runs on a loop of this module, with the caller's context.
+        on_interrupt: Called at a ``KeyboardInterrupt`` of the caller, to make the coroutine end
+            soon. It is waited for, and then the interrupt goes on; a second one cancels it.
+        on_wait: Called now and then while the caller waits.
+        wait_s: Time between two calls of ``on_wait``, in seconds.
+    """
+    future = asyncio.run_coroutine_threadsafe(coroutine, _loop())
+    try:
+        try:
+            while not wait((future,), wait_s).done:
+                on_wait()
+        except KeyboardInterrupt:
+            on_interrupt()
+            wait((future,))
+            raise
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
 
 
 async def _next(results: AsyncIterator[Result]) -> Result:

@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from .verdict import Finding
 
-__all__ = ["Answers", "Ask", "Evaluate", "Outcome", "Search", "Split", "Step", "Trial"]
+__all__ = [
+    "Answers",
+    "Ask",
+    "Evaluate",
+    "Interrupted",
+    "Outcome",
+    "Search",
+    "Split",
+    "Step",
+    "Trial",
+]
 
 Split = Literal["train", "val"]
 
@@ -79,6 +89,10 @@ class Answers:
     """One a prompt of an ``Ask``, in order; ``None`` where the LM failed."""
     stop: bool = False
     """Whether the time is up: end the search and go on to the verdict."""
+
+
+class Interrupted(Exception):  # noqa: N818
+    """Thrown into a search by a driver that cannot go on: it returns what it has, untested."""
 
 
 Search = Generator[Step, Answers, "Finding"]

@@ -1,0 +1,89 @@
+"""LMs as a budget needs them: nothing retried unseen, every call counted, each named in a journal.
+
+``dspy.LM`` repeats a request by itself when a server fails. Under a budget those repetitions are
+made here, where they are counted and can be refused.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+import dspy
+from dspy.utils.exceptions import is_retryable_lm_error
+
+from structq.modules.rows import RowModule
+
+__all__ = [
+    "bare_copy", "bare_lm", "count_calls", "describe_lm", "describe_lms", "is_transient",
+    "n_retries",
+]  # fmt: skip
+
+Module = TypeVar("Module", bound=RowModule)
+
+_TOLD = (
+    "temperature", "max_tokens", "max_completion_tokens", "top_p", "top_k", "seed", "stop",
+    "frequency_penalty", "presence_penalty", "reasoning_effort",
+)  # fmt: skip
+
+
+def bare_lm(lm: dspy.BaseLM) -> dspy.BaseLM:
+    """The same LM, which retries nothing by itself."""
+    return lm.copy(num_retries=0) if getattr(lm, "num_retries", 0) else lm
+
+
+def bare_copy(module: Module) -> Module:
+    """A module of the same settings and predictors, bound to the LMs that would answer it now.
+
+    Those retry nothing by themselves. The module and its predictors are not changed.
+    """
+    twin = copy.copy(module)
+    twin.lm = bare_lm(_answering(module))
+    for name, value in vars(module).items():
+        if isinstance(value, dspy.Predict):
+            setattr(twin, name, bare_predictor(value))
+        elif isinstance(value, dict) and any(isinstance(v, dspy.Predict) for v in value.values()):
+            setattr(twin, name, {key: bare_predictor(v) for key, v in value.items()})
+    return twin
+
+
+def bare_predictor(predictor: dspy.Predict) -> dspy.Predict:
+    """A predictor that can get other instructions, whose own LM retries nothing."""
+    twin = copy.copy(predictor)
+    if twin.lm is not None:
+        twin.lm = bare_lm(twin.lm)
+    return twin
+
+
+def n_retries(module: RowModule) -> int:
+    """How often the module's LM would repeat a failed request."""
+    lms = [_answering(module), *(p.lm for p in module.predictors() if p.lm is not None)]
+    return max(int(getattr(lm, "num_retries", 0) or 0) for lm in lms)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether a failure is one of a busy or unreachable server, which may pass."""
+    cause = error.__cause__
+    return any(isinstance(e, Exception) and is_retryable_lm_error(e) for e in (error, cause))
+
+
+def count_calls(calls: Iterable[Mapping[str, Any]]) -> int:
+    """LM calls in the records of ``metadata["calls"]`` or of an error."""
+    return sum(int(call.get("attempts") or 1) for call in calls)
+
+
+def describe_lms(module: RowModule) -> list[dict[str, Any]]:
+    """The LMs that would answer the module now."""
+    own = [predictor.lm for predictor in module.predictors() if predictor.lm is not None]
+    return [describe_lm(lm) for lm in (_answering(module), *own)]
+
+
+def describe_lm(lm: dspy.BaseLM) -> dict[str, Any]:
+    """What an LM's answers depend on, without addresses and secrets."""
+    options = {name: lm.kwargs[name] for name in _TOLD if lm.kwargs.get(name) is not None}
+    return {"model": lm.model, **options}
+
+
+def _answering(module: RowModule) -> dspy.BaseLM:
+    return module.lm or dspy.settings.lm or module.answering_lms()[0]
