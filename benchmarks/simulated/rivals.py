@@ -159,7 +159,7 @@ def _compile(
     meter = Meter(world, budget)
     student, lm, engine = _student(meter, seed)
     random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  DSPy's optimizers draw from it
+    np.random.seed(seed)
     logging.disable(logging.WARNING)
     quiet = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
     with warnings.catch_warnings(), quiet[0], quiet[1], dspy.context(lm=lm, disable_history=True):

@@ -339,7 +339,7 @@ class _Run:
             )
             return
         sentences = self.pool.add(proposal.sentences)[: self.settings.max_sentences]
-        # What a proposer adds it stands behind; what it leaves out of the template shown, it does not.
+        # A proposer stands behind what it adds to the template shown, and not behind what it drops.
         for i in {*sentences} ^ {*shown}:
             self._votes[i] = self._votes.get(i, 0.0) + (1.0 if i in sentences else -1.0)
         if not sentences or sentences in self._seen:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 __all__ = ["Frame", "Pool", "Program", "frame_of", "normal_form", "split_sentences"]
 
-_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])|\s*\n+\s*")
+_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])")
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+")
 _SHORT = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|cf|Dr|Mr|Mrs|Ms|St|No)|\b[A-Z])\.$")
 _FIELD = re.compile(r"\{\{|<(?:PROMPT|RESPONSE)>")
@@ -25,16 +25,15 @@ Program = tuple[tuple[int, ...], ...]
 def split_sentences(text: str) -> list[str]:
     """The sentences of a text, without bullets; a line ends one too."""
     parts: list[str] = []
-    start = 0
-    for match in _END.finditer(text):
-        head = text[start : match.start()]
-        if "\n" not in match.group() and _SHORT.search(head):
-            continue
-        parts.append(head)
-        start = match.end()
-    parts.append(text[start:])
-    cleaned = (_BULLET.sub("", part).strip() for part in parts)
-    return [part for part in cleaned if part]
+    for line in text.splitlines():
+        body = _BULLET.sub("", line)
+        start = 0
+        for match in _END.finditer(body):
+            if not _SHORT.search(body[start : match.start()]):
+                parts.append(body[start : match.start()])
+                start = match.end()
+        parts.append(body[start:])
+    return [part.strip() for part in parts if part.strip()]
 
 
 def normal_form(sentence: str) -> str:
