@@ -3,6 +3,12 @@
 ``draw_pairs`` plans it, ``judge`` decides it. The unit is the row: the mean over the row's pairs of
 what the candidate gains less what the seed gains. Where both programs would draw the same mutation
 with the same template the difference is zero by definition and costs nothing.
+
+Sign-flip, t and studentised bootstrap were compared by ``python benchmarks/acceptance.py --repeats
+1000``: on the null simulator they rejected .046/.047/.047 at 6 rows, .051/.052/.045 at 10 and
+.051/.052/.052 at 35 (two standard errors: .014), and their power was the same within error. The
+sign-flip is used: under the null the programs' names can be exchanged on every row, and so it needs
+neither a normal distribution nor many rows.
 """
 
 from __future__ import annotations

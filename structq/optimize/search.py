@@ -122,7 +122,9 @@ def _steps(run: _Run, n_val: int, level: float, policy: Policy) -> Search:
     except Interrupted:
         best = Candidate(templates=run.pool.templates(run.best), weights=run.seed.weights)
         reason = "interrupted before the test: nothing is proven"
-        return run.finding(best, Verdict(accepted=False, reason=reason, gain=None, p_value=None), {})
+        return run.finding(
+            best, Verdict(accepted=False, reason=reason, gain=None, p_value=None), {}
+        )
 
 
 def _find(run: _Run, n_val: int, level: float, policy: Policy) -> Search:

@@ -52,8 +52,10 @@ class Frame:
 
     def render(self, sentences: Iterable[str]) -> str:
         """The template with these sentences."""
-        body = " ".join([self.head, *sentences]) if self.head else " ".join(sentences)
-        return f"{body}{self.tail}"
+        if self.head:
+            return " ".join([self.head, *sentences]) + self.tail
+        body = " ".join(sentences)
+        return f"{body}\n{self.tail}" if body else self.tail
 
 
 def frame_of(template: str) -> tuple[Frame, list[str]]:
@@ -65,9 +67,9 @@ def frame_of(template: str) -> tuple[Frame, list[str]]:
         if " ".join([first, *rest]) == template:
             return Frame(head=first), rest
         return Frame(head=template), []
-    cut = template.rfind("\n", 0, field.start())
-    cut = max(cut, 0)
-    return Frame(head=template[:cut], tail=template[cut:]), []
+    cut = max(template.rfind("\n", 0, field.start()), 0)
+    head = template[:cut].rstrip()
+    return Frame(head=head, tail=template[len(head) :]), []
 
 
 class Pool:
