@@ -229,6 +229,9 @@ LOOKS = (
     ("topic", 1, 0),
     ("copy", 1, 2),
     ("copy", 2, 0),
+    ("copy", 4, 1),  # which token it is takes more than the 64 numbers of one head
+    ("copy", 5, 0),
+    ("copy", 5, 2),
     ("part", 3, 3),
     ("score", 4, 3),
 )
@@ -236,15 +239,15 @@ LOOKS = (
 WEIGHTS = {
     "text": 1.0,
     "open": 0.3,
-    "slots": 1.0,
+    "slots": 2.0,
     "previous": 0.1,
     "previous_2": 0.1,
     "topic": 0.1,
-    "copy": 0.3,
+    "copy": 0.2,
     "part": 0.1,
     "score": 0.1,
     "roles": 0.2,
-    "levels": 0.3,
+    "levels": 0.5,
     "traits": 0.8,
     "asks": 0.4,
 }
