@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 __all__ = ["lm"]
 
 _ALLOWED = (
-    "'nano', 'onnx:<folder>', 'transformers:<folder or hub id>', 'vllm/<model>' and other servers, "
-    "or a DSPy model string such as 'openai/gpt-4o-mini'"
+    "'nano', 'onnx:<folder or hub id>', 'transformers:<folder or hub id>', 'vllm/<model>' and "
+    "other servers, or a DSPy model string such as 'openai/gpt-4o-mini'"
 )
 
 
@@ -24,13 +24,15 @@ def lm(spec: str, **options: Any) -> dspy.LM:
     the same batches.
 
     Args:
-        spec: ``"nano"`` (the LM in this package), ``"onnx:<folder>"``,
+        spec: ``"nano"`` (the LM in this package), ``"onnx:<folder or hub id>"``,
             ``"transformers:<folder or hub id>"``; ``"vllm/<model>"``, ``"sglang/<model>"``,
             ``"llamacpp-server/<model>"``, ``"ollama/<model>"`` or ``"openai-server/<model>"`` for a
             server of one's own, which is sent a strict schema; or any DSPy model string.
         options: Passed to `dspy.LM`: ``temperature``, ``max_tokens``, ``cache``, ... For
             transformers also ``device``, ``dtype``, ``revision``, ``window`` and ``n_slots``, as in
-            `structq.engines.transformers.TransformersRuntime`. For servers also ``api_base`` (the
+            `structq.engines.transformers.TransformersRuntime`. For onnx also ``file`` (which graph
+            of the folder, such as ``"model_q4"``), ``revision``, ``window`` and ``n_slots``, as in
+            `structq.engines.onnx_growing.GrowingOnnxRuntime`. For servers also ``api_base`` (the
             address), ``api_key`` and ``top_logprobs``, as in `structq.engines.servers.ServerLM`.
             A local LM does not use DSPy's response cache unless ``cache=True``.
 

@@ -22,6 +22,7 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from structq.engines.chat import ChatFormat
+from structq.engines.hub import looks_like_hub_id
 from structq.engines.prefixes import HeldTokens
 from structq.engines.slot_cache import ATTENTION, Pass, SlotCache
 from structq.errors import InputError, shorten
@@ -209,7 +210,7 @@ def _source(model: str | Path) -> str:
     if path.is_dir():
         return str(path.resolve())
     text = str(model)
-    if not text or isinstance(model, Path) or text[0] in "./~" or text.count("/") > 1:
+    if isinstance(model, Path) or not looks_like_hub_id(text):
         raise InputError(f"no such folder: {text!r}", field="lm")
     return text
 
