@@ -60,6 +60,8 @@ def _others(part: Schema, allowed: set[str], pointer: str) -> Iterator[Fault]:
 def _typed_faults(part: Schema, pointer: str) -> Iterator[Fault]:
     kind = part.get("type")
     if not isinstance(kind, str):
+        # What is unknown is named first: it says more than the lack of one type.
+        yield from _others(part, {"type"}.union(*KEYWORDS.values()), pointer)
         reason = f"must be one of {', '.join(KEYWORDS)}, found {shorten(kind)}"
         yield Fault("type", pointer, reason)
         return
