@@ -7,8 +7,8 @@ made once with ``list[Literal[...]]`` of exactly K items). ``lm(Request)``, with
 no adapter at all, is DSPy's own share, and the unit of the ratios: machines and their load differ.
 
 Run ``python benchmarks/overhead.py``. Every figure is the least CPU time of several rounds; the
-rounds of all paths take turns, so that a busy spell of the machine does not fall on one of them. The
-function calls that a call makes are counted as well: they are the same on every machine.
+rounds of all paths take turns, so that a busy spell of the machine does not fall on one of them.
+The function calls that a call makes are counted as well: they are the same on every machine.
 """
 
 from __future__ import annotations
