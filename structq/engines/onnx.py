@@ -21,17 +21,14 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from structq.engines.model_files import file_of, fingerprint, read_tokenizer
-from structq.engines.onnx_session import open_session
+from structq.engines.onnx_session import open_session, passes
+from structq.engines.prefixes import HeldTokens
 from structq.errors import InputError, shorten
 
 __all__ = ["FACTS", "OnnxRuntime"]
 
 FACTS = "model.json"
 """The file by which a folder is known to hold a graph of structq's own form."""
-
-# Columns a pass. Attention scores of a pass take memory in proportion to it, and the time of a long
-# prompt is least near 128 (measured from 64 to 2,048). The bits are the same for all of them.
-_CHUNK = 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +73,7 @@ class OnnxRuntime:
         self.eos_token_id = self._chat.end
         self.name = f"{self.folder.resolve().name}-{fingerprint(files)}"
         self._lengths = np.zeros(n_slots, np.int64)
+        self._held = HeldTokens(n_slots, facts.window)
         # calloc: pages that no row has written take no memory.
         shape = (n_slots, facts.n_kv_heads, facts.window + 1, facts.head_dim)
         self._cache = {
@@ -122,17 +120,29 @@ class OnnxRuntime:
         return str(self._tokenizer.decode(list(tokens), skip_special_tokens=True))
 
     def extend(self, slot: int, tokens: Sequence[int], n_logits: int) -> NDArray[np.float32]:
-        """Appends tokens to one slot; logits ``(n_logits, n_vocab)`` after the last ones."""
+        """Appends tokens to one slot; logits ``(n_logits, n_vocab)`` after the last ones.
+
+        What the slot, or for a new row any slot, holds of them already is not computed again. That
+        changes no bit: at least two tokens are left over, and `passes` gives these the bits that
+        they have behind the others.
+        """
         start, end = int(self._lengths[slot]), int(self._lengths[slot]) + len(tokens)
         if end > self.window:
             raise ValueError(f"slot {slot} overflows: {end} tokens (at most {self.window} fit)")
+        known = tokens[: max(0, len(tokens) - max(2, n_logits))]
+        n_known = self._held.reuse(slot, start, known, self._copy)
+        self._held.write(slot, start + n_known, ())  # should a pass fail, its columns do not count
         kept: list[NDArray[np.float32]] = []
-        for first in range(start, end, _CHUNK):
-            past = min(first + _CHUNK, end)
-            # Logits wanted of this chunk: those of positions from end - n_logits on; one at least.
-            wanted = max(1, past - max(first, end - n_logits))
-            ids = np.asarray([tokens[first - start : past - start]], np.int64)
-            kept.append(self._run(slot, ids, np.array([past]), wanted)[0])
+        left = tokens[n_known:]
+        for first, past in passes(len(left)):
+            # Logits wanted of this pass: those of the last n_logits tokens; one at least.
+            wanted = max(1, past - max(first, len(left) - n_logits))
+            lengths = np.array([start + n_known + past])
+            kept.append(
+                self._run(slot, np.asarray([left[first:past]], np.int64), lengths, wanted)[0]
+            )
+        if len(left) > 1:
+            self._held.write(slot, start + n_known, left)
         self._lengths[slot] = end
         return np.concatenate(kept)[-n_logits:] if len(kept) > 1 else kept[0]
 
@@ -148,6 +158,8 @@ class OnnxRuntime:
         n_rows = int(index.max()) + 1
         ids = np.zeros((n_rows, 1), np.int64)
         ids[index, 0] = tokens
+        # What a step writes is not kept for other rows: its bits are those of a lone token.
+        self._held.cut(self._lengths[:n_rows])
         logits = self._run(0, ids, self._lengths[:n_rows] + 1, 1)[:, 0]
         self._lengths[index] += 1
         return logits if list(slots) == list(range(n_rows)) else logits[index]
@@ -161,6 +173,10 @@ class OnnxRuntime:
         if not 0 <= length <= self._lengths[slot]:
             raise ValueError(f"slot {slot} holds {self._lengths[slot]} tokens, not {length}")
         self._lengths[slot] = length
+
+    def _copy(self, source: int, target: int, n_columns: int) -> None:
+        for buffer in self._cache.values():
+            buffer[target, :, :n_columns] = buffer[source, :, :n_columns]
 
     def _run(
         self, first: int, ids: NDArray[np.int64], lengths: NDArray[np.int64], n_logits: int

@@ -6,9 +6,10 @@ of, and which kind of integers its products use, is the graph's business.
 
 Every pass serves one row. Rows of different lengths could only share one if the shorter were filled
 up, which shifts their sums (and is wrong where positions are counted in the graph), and exports in
-8 bits scale the activations of a batch together: an answer would depend on its neighbours. The cost
-is that the weights are read once a row and not once a batch. `structq.engines.onnx` has no such
-cost, for graphs that write in place.
+8 bits scale the activations of a batch together: an answer would depend on its neighbours. For the
+same reason nothing is reused from the rows before. The cost is that the weights are read once a row
+and not once a batch, and that common beginnings are computed again. `structq.engines.onnx` has no
+such cost, for graphs that write in place.
 """
 
 from __future__ import annotations
@@ -24,13 +25,11 @@ from tokenizers import Tokenizer
 
 from structq.engines.hub_files import HubFiles
 from structq.engines.model_files import fingerprint
-from structq.engines.onnx_session import open_session
+from structq.engines.onnx_session import open_session, passes
 from structq.errors import InputError, shorten
 
 __all__ = ["GrowingOnnxRuntime", "graph_patterns"]
 
-# Columns a pass. A graph that has no num_logits_to_keep gives logits for all of them.
-_CHUNK = 128
 _INTEGERS = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
 _FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 _PAST, _PRESENT = "past_key_values.", "present."
@@ -51,7 +50,7 @@ class GrowingOnnxRuntime:
             that `structq.engines.hub_files.HubFiles` reads.
         file: Which of the graphs, such as ``"model_q4"``.
         name: Of the LM; by default that of the folder.
-        n_slots: Most rows that can run at once.
+        n_slots: Most rows that can run at once. More of them take more memory and no less time.
         window: Most tokens of a row; ``None`` takes what the LM was made for.
         n_threads: As in `structq.engines.onnx.OnnxRuntime`.
 
@@ -66,7 +65,7 @@ class GrowingOnnxRuntime:
         *,
         file: str = "model",
         name: str | None = None,
-        n_slots: int = 32,
+        n_slots: int = 4,
         window: int | None = None,
         n_threads: int | None = None,
     ) -> None:
@@ -119,8 +118,7 @@ class GrowingOnnxRuntime:
             raise ValueError(f"slot {slot} overflows: {end} tokens (at most {self.window} fit)")
         cache = self._graph.cut(self._caches[slot], self._lengths[slot])
         kept: list[NDArray[np.float32]] = []
-        for first in range(0, len(tokens), _CHUNK):
-            past = min(first + _CHUNK, len(tokens))
+        for first, past in passes(len(tokens)):
             wanted = max(1, past - max(first, len(tokens) - n_logits))
             logits, cache = self._graph.run(cache, tokens[first:past], wanted)
             if past > len(tokens) - n_logits:
