@@ -382,7 +382,7 @@ def test_other_strings_go_to_dspy():
         (None, "the LM is missing: found None"),
         ("nanoo", "unknown LM: 'nanoo' .*'nano', 'onnx:<folder>'"),
         ("gpt-4o", "unknown LM: 'gpt-4o'"),
-        ("llamacpp:model.gguf", "unknown LM"),
+        ("llamacpp:model.gguf", "no such file"),
         ("onnx:", "not a local LM: 'onnx:'"),
         ("onnx:/no/such/folder", "no such folder: '/no/such/folder'"),
     ],
