@@ -21,7 +21,7 @@ lint: $(VENV)/.dev-installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.dev-installed  ## every benchmark in turn; each prints its own command and figures
+bench: $(VENV)/.torch-installed  ## every benchmark in turn; each prints its own command and figures
 	@set -e; for script in benchmarks/*.py; do echo "$(BIN)/python $$script"; $(BIN)/python $$script; done
 
 clean:
