@@ -13,15 +13,15 @@ demo: $(VENV)/.run-installed  ## evolve and score the example rows on the embedd
 test: $(VENV)/.dev-installed  ## the tests that take a minute or two
 	$(BIN)/python -m pytest -m "not slow and not torch"
 
-test-all: $(VENV)/.dev-installed  ## slow ones too; those that need torch skip themselves without it
-	$(BIN)/python -m pytest
+test-all: test $(VENV)/.torch-installed  ## then the slow ones and those that need torch
+	$(BIN)/python -m pytest -m "slow or torch"
 
 lint: $(VENV)/.dev-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.dev-installed  ## every benchmark in turn; each prints its own command and figures
+bench: $(VENV)/.torch-installed  ## every benchmark in turn; each prints its own command and figures
 	@set -e; for script in benchmarks/*.py; do echo "$(BIN)/python $$script"; $(BIN)/python $$script; done
 
 clean:
@@ -38,3 +38,7 @@ $(VENV)/.run-installed: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.dev-installed: pyproject.toml | $(VENV)/bin/python
 	$(PIP) -e ".[dev]"
 	@touch $@ $(VENV)/.run-installed
+
+$(VENV)/.torch-installed: $(VENV)/.dev-installed
+	$(PIP) -e ".[test-torch]"
+	@touch $@

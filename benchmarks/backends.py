@@ -10,7 +10,9 @@ first. Each way gets the same prompts and a schema for each row:
   may differ in their schema;
 * ``outlines cached``: one ``Generator`` a schema, one call a row;
 * ``outlines cached batch``: one ``Generator`` a schema, all rows in one call, which needs all of
-  them to have the same number of responses.
+  them to have the same number of responses;
+* ``llama.cpp server``: the one of the ``xllamacpp`` wheel, over HTTP on loopback, sent the strict
+  schema of each row, eight rows in flight. It says how many tokens it wrote, which are its passes.
 
 ``passes`` are forward passes in which a row took part, its prompt's included. ``cpu ms`` is the
 processor's time for a row, which a busy machine changes least. ``valid`` is the share of answers
@@ -27,8 +29,11 @@ import shlex
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import onnxruntime
@@ -38,13 +43,15 @@ import transformers
 from outlines.inputs import Chat
 from outlines.types import JsonSchema
 
+import structq
 from structq.engines.local import Call, LocalLM
-from structq.engines.registry import open_lm
+from structq.engines.onnx import OnnxRuntime
 from structq.engines.transformers import TransformersRuntime
 from structq.nano.export import export
 from structq.nano.training.examples import evolve_prompt, score_prompt
 from structq.nano.training.heldout import evolve_rows, score_rows
 
+NANO = Path(structq.__file__).parent / "nano"
 MAX_TOKENS = 160
 """Of an evolved response."""
 
@@ -164,6 +171,46 @@ class Outlines:
         return self._generators[key]
 
 
+class LlamaServer:
+    """llama.cpp's server in this process, with one thread as the others have."""
+
+    N_SLOTS = 8
+
+    def __init__(self, path: str, window: int) -> None:
+        import xllamacpp
+
+        params = xllamacpp.CommonParams()
+        params.model.path = path
+        params.port = 0
+        params.n_parallel, params.n_ctx = self.N_SLOTS, self.N_SLOTS * window
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = torch.get_num_threads()
+        params.warmup = params.ui = False
+        params.verbosity = 0
+        self._server = xllamacpp.Server(params)
+
+    def way(self, task: Task) -> tuple[list[str], float]:
+        with ThreadPoolExecutor(self.N_SLOTS) as pool:
+            replies = list(pool.map(lambda prompt: self._ask(prompt, task.schema), task.prompts))
+        texts = [reply["choices"][0]["message"]["content"] for reply in replies]
+        return texts, float(sum(reply["usage"]["completion_tokens"] for reply in replies))
+
+    def _ask(self, prompt: str, schema: dict[str, Any]) -> Any:
+        named = {"name": "answer", "strict": True, "schema": schema}
+        body = {
+            "messages": [{"role": "user", "content": prompt}],
+            "max_tokens": MAX_TOKENS,
+            "temperature": 0,
+            "response_format": {"type": "json_schema", "json_schema": named},
+        }
+        request = urllib.request.Request(
+            f"{self._server.listening_address}/v1/chat/completions",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=600) as reply:
+            return json.load(reply)
+
+
 def _chat(prompt: str) -> Chat:
     return Chat([{"role": "user", "content": prompt}])
 
@@ -232,12 +279,16 @@ def main() -> None:
         source = {} if args.lm == "nano" else {"source": args.lm.removeprefix("onnx:")}
         export("hf", folder, **source)
         user = Outlines(folder)
+        weights = args.lm.removeprefix("onnx:") if args.lm != "nano" else NANO
+        onnx = LocalLM(OnnxRuntime(weights, n_threads=torch.get_num_threads()))
+        gguf = export("gguf", folder, **source)
         ways: dict[str, Way] = {
-            "structq onnx": structq_way(open_lm(args.lm)),
+            "structq onnx": structq_way(onnx),
             "structq transformers": structq_way(LocalLM(TransformersRuntime(folder))),
             "outlines as written": user.as_written,
             "outlines cached": user.cached,
             "outlines cached batch": user.cached_batch,
+            "llama.cpp server": LlamaServer(str(gguf), onnx.window).way,
         }
         tasks = [score_task(k, args.rows) for k in args.k]
         tasks += [] if args.no_evolve else [evolve_task(args.rows)]

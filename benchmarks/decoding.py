@@ -170,7 +170,7 @@ def report(lm: LocalLM, args: argparse.Namespace, out: Any) -> None:
                 )
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--lm", default="nano", help="nano or onnx:<folder>")
     parser.add_argument("--k", type=int, nargs="+", default=[1, 2, 4, 8])
@@ -178,7 +178,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=32)
     parser.add_argument("--words", type=int, default=20, help="of a response, on average")
     parser.add_argument("--repeats", type=int, default=3)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     report(open_lm(args.lm), args, sys.stdout)
 
 

@@ -2,7 +2,9 @@
 
     python benchmarks/guarantee.py                                # nano's vocabulary
     python benchmarks/guarantee.py --tokenizer tokenizer.json --vectors 100000 --texts 10000
-    python benchmarks/guarantee.py --synthetic-vocabulary 131072
+    python benchmarks/guarantee.py --synthetic-vocabulary 131072  # byte-level BPE, as GPT's
+    python benchmarks/guarantee.py --synthetic-vocabulary 50000 --kind pieces  # as Llama 2's
+    python benchmarks/guarantee.py --vectors 100000 --part 1/4    # a quarter of the answers
 
 Score vectors have K = 1 to 16 scores, on the list-wise scale 1..K+1 or on a fixed one. Texts are
 `{"evolved_response": string}`: the first tokens of each are drawn from plain random logits, after
@@ -24,13 +26,12 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from structq.decoding import Grammars, RowMatcher
@@ -72,11 +73,12 @@ class Sampler:
         self._grammars = grammars
         self._timings = timings
         tokens = grammars.vocabulary.tokens
-        # One block of noise is drawn; each step reads it from another place.
+        # One block of noise is drawn; each step reads it from another place, into one buffer:
+        # half a megabyte of fresh memory costs more than the mask of a large vocabulary.
         noise = np.random.default_rng(0).normal(size=2 * len(tokens) + 4096)
         self._noise = noise.astype(np.float32)
-        self._quotes = np.zeros(len(tokens), dtype=np.float32)
-        self._quotes[grammars.vocabulary.starting_with(b'"')] = QUOTE_BIAS
+        self._logits = np.empty(len(tokens), np.float32)
+        self._quotes = grammars.vocabulary.starting_with(b'"')
         self._eos = grammars.vocabulary.eos_token_id
 
     def draw(
@@ -105,9 +107,11 @@ class Sampler:
         return run
 
     def _choose(self, matcher: RowMatcher, rng: np.random.Generator, *, favour_end: bool) -> int:
-        logits = self._logits(rng)
+        logits = self._logits
+        at = int(rng.integers(len(self._noise) - len(logits)))
+        np.copyto(logits, self._noise[at : at + len(logits)])
         if favour_end:
-            logits += self._quotes
+            logits[self._quotes] += QUOTE_BIAS
         started = time.perf_counter()
         matcher.apply(logits)
         self._timings.add("mask and apply", started)
@@ -116,10 +120,6 @@ class Sampler:
         matcher.consume(token)
         self._timings.add("consume", started)
         return token
-
-    def _logits(self, rng: np.random.Generator) -> NDArray[np.float32]:
-        at = int(rng.integers(len(self._noise) - len(self._quotes)))
-        return self._noise[at : at + len(self._quotes)].copy()
 
 
 def read_strictly(text: bytes) -> Any:
@@ -179,10 +179,10 @@ def score_schema(n_scores: int, labels: range) -> dict[str, Any]:
     return {**EVOLVED, "properties": {"scores": scores}, "required": ["scores"]}
 
 
-def check_vectors(sampler: Sampler, n: int, seed: int) -> Counter[str]:
-    """Counts of valid and invalid score vectors."""
+def check_vectors(sampler: Sampler, which: Iterable[int], seed: int) -> Counter[str]:
+    """Counts of valid and invalid score vectors; each number is one vector."""
     found: Counter[str] = Counter()
-    for index in range(n):
+    for index in which:
         rng = np.random.default_rng([seed, 1, index])
         n_scores = 1 + index % 16
         low, high = FIXED_SCALES[index // 32 % len(FIXED_SCALES)]
@@ -194,10 +194,10 @@ def check_vectors(sampler: Sampler, n: int, seed: int) -> Counter[str]:
     return found
 
 
-def check_texts(sampler: Sampler, n: int, seed: int, max_tokens: int) -> Counter[str]:
-    """Counts of valid, invalid and cut off texts."""
+def check_texts(sampler: Sampler, which: Iterable[int], seed: int, max_tokens: int) -> Counter[str]:
+    """Counts of valid, invalid and cut off texts; each number is one text."""
     found: Counter[str] = Counter()
-    for index in range(n):
+    for index in which:
         rng = np.random.default_rng([seed, 2, index])
         free = int(rng.integers(1, max_tokens // 2))
         text, ended = sampler.draw(
@@ -217,21 +217,9 @@ def _named(fault: str | None, text: bytes) -> str:
 def synthetic_tokenizer(n_vocab: int) -> Tokenizer:
     """A byte-level BPE vocabulary of the given size, made without a corpus, the same every time.
 
-    Merges join two tokens drawn from those before them, the early ones more often, up to 16 bytes;
-    so there are tokens with quotes, backslashes and parts of characters at any place in them.
+    There are tokens with quotes, backslashes and parts of characters at any place in them.
     """
-    rng = np.random.default_rng(n_vocab)
-    pieces = sorted(pre_tokenizers.ByteLevel.alphabet())
-    known, merges = set(pieces), []
-    while len(pieces) < n_vocab - 1:
-        left, right = (pieces[int(place * len(pieces))] for place in rng.random((2,)) ** 3)
-        joined = left + right
-        if joined in known or len(joined) > 16:
-            continue
-        known.add(joined)
-        pieces.append(joined)
-        merges.append((left, right))
-    vocab = {"<|end|>": 0, **{piece: 1 + at for at, piece in enumerate(pieces)}}
+    vocab, merges = _merged(["<|end|>"], sorted(pre_tokenizers.ByteLevel.alphabet()), n_vocab)
     tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=merges))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     tokenizer.decoder = decoders.ByteLevel()
@@ -239,9 +227,51 @@ def synthetic_tokenizer(n_vocab: int) -> Tokenizer:
     return tokenizer
 
 
+def synthetic_pieces(n_vocab: int) -> Tokenizer:
+    """A vocabulary of the given size as sentencepiece makes them, the same every time.
+
+    Pieces are of whole characters of five scripts, spaces are marks, a mark stands before a text,
+    and a character that is no piece falls back to its bytes: one text has many spellings.
+    """
+    scripts = [(33, 127), (192, 384), (913, 970), (1040, 1104), (19968, 22000)]
+    characters = ["\u2581", *(chr(code) for low, high in scripts for code in range(low, high))]
+    raw = [f"<0x{byte:02X}>" for byte in range(256)]
+    vocab, merges = _merged(["<unk>", "</s>", *raw], characters, n_vocab)
+    model = models.BPE(
+        vocab=vocab, merges=merges, byte_fallback=True, unk_token="<unk>", fuse_unk=True
+    )
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
+    spaces = decoders.Replace("\u2581", " ")
+    strip = decoders.Strip(" ", 1, 0)
+    tokenizer.decoder = decoders.Sequence([spaces, decoders.ByteFallback(), decoders.Fuse(), strip])
+    tokenizer.add_special_tokens(["<unk>", "</s>"])
+    return tokenizer
+
+
+def _merged(
+    first: list[str], characters: list[str], n_vocab: int
+) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Tokens and merges: each joins two drawn from those before it, the early ones more often."""
+    rng = np.random.default_rng(n_vocab)
+    pieces, known, merges = list(characters), set(characters), []
+    while len(first) + len(pieces) < n_vocab:
+        left, right = (pieces[int(place * len(pieces))] for place in rng.random((2,)) ** 3)
+        joined = left + right
+        if joined in known or len(joined) > 16:
+            continue
+        known.add(joined)
+        pieces.append(joined)
+        merges.append((left, right))
+    return {piece: at for at, piece in enumerate([*first, *pieces])}, merges
+
+
+SYNTHETIC = {"bytes": synthetic_tokenizer, "pieces": synthetic_pieces}
+
+
 def _tokenizer(args: argparse.Namespace) -> Tokenizer:
     if args.synthetic_vocabulary:
-        return synthetic_tokenizer(args.synthetic_vocabulary)
+        return SYNTHETIC[args.kind](args.synthetic_vocabulary)
     path = args.tokenizer or NANO
     if not path.is_file():
         _refuse(f"no tokenizer at {path} (name one: --tokenizer, or --synthetic-vocabulary N)")
@@ -266,12 +296,21 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--tokenizer", type=Path, help="a tokenizer.json (default: nano's)")
     source.add_argument("--synthetic-vocabulary", type=int, metavar="N", help="N made-up tokens")
+    parser.add_argument("--kind", choices=SYNTHETIC, default="bytes", help="of made-up tokens")
     parser.add_argument("--eos", help="the end-of-answer token (default: the usual names)")
     parser.add_argument("--vectors", type=int, default=20_000)
     parser.add_argument("--texts", type=int, default=2_000)
     parser.add_argument("--max-tokens", type=int, default=160, help="cap of a text")
+    parser.add_argument("--part", type=_part, default=(1, 1), metavar="I/N", help="one of N runs")
     parser.add_argument("--seed", type=int, default=42)
     return parser.parse_args(argv)
+
+
+def _part(text: str) -> tuple[int, int]:
+    part, of = (int(number) for number in text.split("/"))
+    if not 1 <= part <= of:
+        raise ValueError(text)
+    return part, of
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -288,12 +327,15 @@ def main(argv: list[str] | None = None) -> int:
     print(f"settings: seed {args.seed}, texts of at most {args.max_tokens} tokens")
     timings = Timings()
     sampler = Sampler(grammars, timings)
-    vectors = check_vectors(sampler, args.vectors, args.seed)
+    part, of = args.part
+    vectors = check_vectors(sampler, range(part - 1, args.vectors, of), args.seed)
     print(_line("score vectors", vectors))
-    texts = check_texts(sampler, args.texts, args.seed, args.max_tokens)
+    which = range(part - 1, args.texts, of)
+    texts = check_texts(sampler, which, args.seed, args.max_tokens)
     print(_line("evolved texts", texts))
     print("cost of one operation:", *timings.lines(), sep="\n")
-    print(f"seconds: {time.perf_counter() - started:.1f}")
+    seconds, cpu = time.perf_counter() - started, time.process_time()
+    print(f"seconds: {seconds:.1f}, of the processor: {cpu:.1f}")
     return int(bool(vectors["invalid"] or texts["invalid"]))
 
 

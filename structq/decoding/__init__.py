@@ -17,12 +17,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from structq.decoding.bounds import guarded
 from structq.decoding.grammar import Grammars, RowMatcher
 from structq.decoding.labels import LabelTrie, Measurement, token_paths
 from structq.decoding.literals import LiteralMatcher, Literals
 from structq.decoding.logprobs import SlotReading, TokenScore, read_slots
 from structq.decoding.slots import Slot, SlotPlan
-from structq.decoding.support import guarded, unsupported
 from structq.decoding.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ __all__ = [
     "guarded",
     "read_slots",
     "token_paths",
-    "unsupported",
 ]
 
 

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from structq.decoding.bounds import guarded
 from structq.decoding.literals import Enders, LiteralMatcher, Literals
 from structq.decoding.mask import TokenMask
-from structq.decoding.support import guarded, unsupported
 from structq.decoding.vocabulary import Vocabulary
 from structq.errors import LMError, SchemaError, shorten
+from structq.schemas.support import unsupported
 
 __all__ = ["Grammars", "RowMatcher"]
 
@@ -99,11 +100,11 @@ class Grammars:
     def _compile(self, schema: Mapping[str, Any], *, all_escapes: bool) -> llguidance.LLMatcher:
         found = unsupported(schema)
         if found is not None:
-            keyword, pointer = found
             raise SchemaError(
-                f"the grammar cannot guarantee this of the schema: {keyword!r} at {pointer or '/'}",
-                keyword=keyword,
-                pointer=pointer,
+                f"the grammar cannot guarantee this of the schema: {found.keyword!r} at "
+                f"{found.pointer or '/'}: {found.reason}",
+                keyword=found.keyword,
+                pointer=found.pointer,
             )
         options: Any = dict(_COMPACT)
         if not all_escapes:

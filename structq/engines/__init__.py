@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 __all__ = ["lm"]
 
 _ALLOWED = (
-    "'nano', 'onnx:<folder>', 'transformers:<folder or hub id>', 'vllm/<model>' and other servers, "
-    "or a DSPy model string such as 'openai/gpt-4o-mini'"
+    "'nano', 'onnx:<folder or hub id>', 'transformers:<folder or hub id>', 'llamacpp:<file.gguf>', "
+    "'vllm/<model>' and other servers, or a DSPy model string such as 'openai/gpt-4o-mini'"
 )
 
 
@@ -24,14 +24,19 @@ def lm(spec: str, **options: Any) -> dspy.LM:
     the same batches.
 
     Args:
-        spec: ``"nano"`` (the LM in this package), ``"onnx:<folder>"``,
-            ``"transformers:<folder or hub id>"``; ``"vllm/<model>"``, ``"sglang/<model>"``,
-            ``"llamacpp-server/<model>"``, ``"ollama/<model>"`` or ``"openai-server/<model>"`` for a
-            server of one's own, which is sent a strict schema; or any DSPy model string.
+        spec: ``"nano"`` (the LM in this package), ``"onnx:<folder or hub id>"``,
+            ``"transformers:<folder or hub id>"``, ``"llamacpp:<file.gguf>"``; ``"vllm/<model>"``,
+            ``"sglang/<model>"``, ``"llamacpp-server/<model>"``, ``"ollama/<model>"`` or
+            ``"openai-server/<model>"`` for a server of one's own, which is sent a strict schema; or
+            any DSPy model string.
         options: Passed to `dspy.LM`: ``temperature``, ``max_tokens``, ``cache``, ... For
             transformers also ``device``, ``dtype``, ``revision``, ``window`` and ``n_slots``, as in
-            `structq.engines.transformers.TransformersRuntime`. For servers also ``api_base`` (the
-            address), ``api_key`` and ``top_logprobs``, as in `structq.engines.servers.ServerLM`.
+            `structq.engines.transformers.TransformersRuntime`. For onnx also ``file`` (which graph
+            of the folder, such as ``"model_q4"``), ``revision``, ``window`` and ``n_slots``, as in
+            `structq.engines.onnx_growing.GrowingOnnxRuntime`. For llamacpp also ``window`` and
+            ``n_slots``, as in `structq.engines.llamacpp.LlamaCppLM`. For servers also ``api_base``
+            (the address), ``api_key`` and ``top_logprobs``, as in
+            `structq.engines.servers.ServerLM`.
             A local LM does not use DSPy's response cache unless ``cache=True``.
 
     Raises:
@@ -48,7 +53,7 @@ def lm(spec: str, **options: Any) -> dspy.LM:
     # Only what a spec needs is loaded: dspy alone takes most of a second.
     from structq.engines.registry import is_local
 
-    if not is_local(spec) and ("/" not in spec or spec.partition(":")[0] == "llamacpp"):
+    if not is_local(spec) and "/" not in spec and not _is_gguf(spec):
         raise InputError(f"unknown LM: {spec!r} ({_ALLOWED} are allowed)", field="lm")
     try:
         return _local(spec, options) if is_local(spec) else _remote(spec, options)
@@ -63,7 +68,15 @@ def _remote(spec: str, options: dict[str, Any]) -> dspy.LM:
 
     from structq.engines.servers import ServerLM, is_server
 
+    if _is_gguf(spec):
+        from structq.engines.llamacpp import LlamaCppLM
+
+        return LlamaCppLM(spec, **options)
     return ServerLM(spec, **options) if is_server(spec) else dspy.LM(spec, **options)
+
+
+def _is_gguf(spec: str) -> bool:
+    return spec.partition(":")[0] == "llamacpp"
 
 
 def _local(spec: str, options: dict[str, Any]) -> dspy.LM:

@@ -9,9 +9,7 @@ neighbours, as they would if shorter rows were padded on the left up to the long
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,13 +20,15 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from structq.engines.model_files import file_of, fingerprint, read_tokenizer
+from structq.engines.onnx_session import open_session, passes
+from structq.engines.prefixes import HeldTokens
 from structq.errors import InputError, shorten
 
-__all__ = ["OnnxRuntime"]
+__all__ = ["FACTS", "OnnxRuntime"]
 
-# Columns a pass. Attention scores of a pass take memory in proportion to it, and the time of a long
-# prompt is least near 128 (measured from 64 to 2,048). The bits are the same for all of them.
-_CHUNK = 128
+FACTS = "model.json"
+"""The file by which a folder is known to hold a graph of structq's own form."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,16 +61,19 @@ class OnnxRuntime:
         if n_slots < 1:
             raise InputError(f"n_slots must be 1 or more: found {n_slots}", field="n_slots")
         self.folder = Path(folder)
-        facts = _read_facts(self.folder)
-        self._tokenizer = _read_tokenizer(_file(self.folder, "tokenizer.json"))
-        self._session = _open_session(_file(self.folder, "model.onnx"), facts, n_threads)
+        files = [file_of(self.folder, name) for name in ("model.onnx", "tokenizer.json", FACTS)]
+        facts = _read_facts(files[2])
+        self._tokenizer = read_tokenizer(files[1])
+        self._session = open_session(files[0], n_threads)
+        _check_inputs(files[0], self._session, facts)
         self._chat = _Chat(self._tokenizer, facts.chat)
         self.n_vocab = int(self._session.get_outputs()[0].shape[-1])
         self.window = facts.window
         self.n_slots = n_slots
         self.eos_token_id = self._chat.end
-        self.name = f"{self.folder.resolve().name}-{_fingerprint(self.folder)}"
+        self.name = f"{self.folder.resolve().name}-{fingerprint(files)}"
         self._lengths = np.zeros(n_slots, np.int64)
+        self._held = HeldTokens(n_slots, facts.window)
         # calloc: pages that no row has written take no memory.
         shape = (n_slots, facts.n_kv_heads, facts.window + 1, facts.head_dim)
         self._cache = {
@@ -117,17 +120,29 @@ class OnnxRuntime:
         return str(self._tokenizer.decode(list(tokens), skip_special_tokens=True))
 
     def extend(self, slot: int, tokens: Sequence[int], n_logits: int) -> NDArray[np.float32]:
-        """Appends tokens to one slot; logits ``(n_logits, n_vocab)`` after the last ones."""
+        """Appends tokens to one slot; logits ``(n_logits, n_vocab)`` after the last ones.
+
+        What the slot, or for a new row any slot, holds of them already is not computed again. That
+        changes no bit: at least two tokens are left over, and `passes` gives these the bits that
+        they have behind the others.
+        """
         start, end = int(self._lengths[slot]), int(self._lengths[slot]) + len(tokens)
         if end > self.window:
             raise ValueError(f"slot {slot} overflows: {end} tokens (at most {self.window} fit)")
+        known = tokens[: max(0, len(tokens) - max(2, n_logits))]
+        n_known = self._held.reuse(slot, start, known, self._copy)
+        self._held.write(slot, start + n_known, ())  # should a pass fail, its columns do not count
         kept: list[NDArray[np.float32]] = []
-        for first in range(start, end, _CHUNK):
-            past = min(first + _CHUNK, end)
-            # Logits wanted of this chunk: those of positions from end - n_logits on; one at least.
-            wanted = max(1, past - max(first, end - n_logits))
-            ids = np.asarray([tokens[first - start : past - start]], np.int64)
-            kept.append(self._run(slot, ids, np.array([past]), wanted)[0])
+        left = tokens[n_known:]
+        for first, past in passes(len(left)):
+            # Logits wanted of this pass: those of the last n_logits tokens; one at least.
+            wanted = max(1, past - max(first, len(left) - n_logits))
+            lengths = np.array([start + n_known + past])
+            kept.append(
+                self._run(slot, np.asarray([left[first:past]], np.int64), lengths, wanted)[0]
+            )
+        if len(left) > 1:
+            self._held.write(slot, start + n_known, left)
         self._lengths[slot] = end
         return np.concatenate(kept)[-n_logits:] if len(kept) > 1 else kept[0]
 
@@ -143,6 +158,8 @@ class OnnxRuntime:
         n_rows = int(index.max()) + 1
         ids = np.zeros((n_rows, 1), np.int64)
         ids[index, 0] = tokens
+        # What a step writes is not kept for other rows: its bits are those of a lone token.
+        self._held.cut(self._lengths[:n_rows])
         logits = self._run(0, ids, self._lengths[:n_rows] + 1, 1)[:, 0]
         self._lengths[index] += 1
         return logits if list(slots) == list(range(n_rows)) else logits[index]
@@ -156,6 +173,10 @@ class OnnxRuntime:
         if not 0 <= length <= self._lengths[slot]:
             raise ValueError(f"slot {slot} holds {self._lengths[slot]} tokens, not {length}")
         self._lengths[slot] = length
+
+    def _copy(self, source: int, target: int, n_columns: int) -> None:
+        for buffer in self._cache.values():
+            buffer[target, :, :n_columns] = buffer[source, :, :n_columns]
 
     def _run(
         self, first: int, ids: NDArray[np.int64], lengths: NDArray[np.int64], n_logits: int
@@ -212,20 +233,7 @@ def _bind(bind: Any, name: str, array: NDArray[np.float32]) -> None:
     bind(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
 
 
-def _file(folder: Path, name: str) -> Path:
-    path = folder / name
-    if not path.is_file():
-        raise InputError(
-            f"{str(folder)!r} is not an LM that structq can run: it has no {name}", field="lm"
-        )
-    return path
-
-
-def _read_facts(folder: Path) -> _Facts:
-    if not folder.is_dir():
-        raise InputError(f"no such folder: {str(folder)!r}", field="lm")
-    # The seam for exports of the hub: config.json alone, past and present of different memory.
-    path = _file(folder, "model.json")
+def _read_facts(path: Path) -> _Facts:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         known = {name: values[name] for name in ("n_layers", "n_kv_heads", "head_dim", "window")}
@@ -234,38 +242,6 @@ def _read_facts(folder: Path) -> _Facts:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} does not describe an LM: {error!r}", field="lm") from error
-
-
-def _read_tokenizer(path: Path) -> Tokenizer:
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # tokenizers raises bare Exception
-        raise InputError(f"{path} is not a tokenizer: {error}", field="lm") from error
-    tokenizer.encode_special_tokens = True  # markers in a text stay text
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
-
-
-def _open_session(path: Path, facts: _Facts, n_threads: int | None) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = n_threads or min(2, os.cpu_count() or 1)
-    options.inter_op_num_threads = 1
-    options.enable_mem_pattern = False  # shapes differ from pass to pass
-    options.log_severity_level = 3
-    # Stored int8 weights become float32 once, at load. Otherwise the runtime would round the
-    # activations too, with one scale for the whole batch.
-    options.add_session_config_entry("session.disable_quant_qdq", "1")
-    # An idle pool must not burn the cores that callers need.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime has no common base for its errors
-        raise InputError(
-            f"{path} is not a graph that onnxruntime can run: {error}", field="lm"
-        ) from error
-    _check_inputs(path, session, facts)
-    return session
 
 
 def _check_inputs(path: Path, session: ort.InferenceSession, facts: _Facts) -> None:
@@ -280,11 +256,3 @@ def _check_inputs(path: Path, session: ort.InferenceSession, facts: _Facts) -> N
             f"{path} has other inputs than structq's graphs: {sorted(found ^ needed)} differ",
             field="lm",
         )
-
-
-def _fingerprint(folder: Path) -> str:
-    """Twelve hex digits that change with the weights, the tokenizer or the chat format."""
-    digest = hashlib.sha256()
-    for name in ("model.onnx", "tokenizer.json", "model.json"):
-        digest.update(hashlib.sha256((folder / name).read_bytes()).digest())
-    return digest.hexdigest()[:12]

@@ -7,11 +7,15 @@ beginning that any slot holds: prompts of one template share most of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 __all__ = ["HeldTokens"]
+
+_LEAST_COPY = 16
+"""Columns from which on copying them is clearly cheaper than computing them."""
 
 
 class HeldTokens:
@@ -28,10 +32,39 @@ class HeldTokens:
         self._counts = np.zeros(n_slots, np.int64)
 
     def write(self, slot: int, start: int, tokens: Sequence[int]) -> None:
-        """Notes that ``tokens`` now stand at ``start``; nothing behind them is worth keeping."""
+        """Notes that ``tokens`` now stand at ``start``; nothing behind them is worth keeping.
+
+        Where what stands before them is not known, neither are they.
+        """
+        if start > self._counts[slot]:
+            return
         end = start + len(tokens)
         self._tokens[slot, start:end] = tokens
         self._counts[slot] = end
+
+    def cut(self, lengths: NDArray[np.int64]) -> None:
+        """Forgets what stands behind so many columns of each of the first slots."""
+        counts = self._counts[: len(lengths)]
+        np.minimum(counts, lengths, out=counts)
+
+    def reuse(
+        self, slot: int, start: int, tokens: Sequence[int], copy: Callable[[int, int, int], None]
+    ) -> int:
+        """How many of the first ``tokens`` need not be computed behind the ``start`` of a slot.
+
+        Args:
+            slot: Where they are wanted.
+            start: Columns of the slot that stay.
+            tokens: What is to follow them.
+            copy: Called with another slot, this one, and how many of its first columns to copy.
+        """
+        n_kept = self.shared(slot, start, tokens)
+        source, n_shared = self.best(tokens) if start == 0 else (slot, 0)
+        if n_shared - n_kept >= _LEAST_COPY:
+            copy(source, slot, n_shared)
+            self.write(slot, 0, tokens[:n_shared])
+            return n_shared
+        return n_kept
 
     def best(self, tokens: Sequence[int]) -> tuple[int, int]:
         """The slot that holds the longest beginning of ``tokens``, and how long it is."""

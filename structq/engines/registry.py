@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from structq.engines.hub import hub_folder, looks_like_hub_id
 from structq.engines.local import LocalLM, LocalRuntime
 from structq.errors import InputError
 
@@ -22,17 +23,19 @@ _OPEN: dict[str, LocalLM] = {}
 _LOCK = threading.Lock()
 
 _OPTIONS: Mapping[str, Mapping[str, type]] = {
-    "onnx": {},
+    "nano": {},
+    "onnx": {"file": str, "revision": str, "window": int, "n_slots": int},
     "transformers": {"device": str, "dtype": str, "revision": str, "window": int, "n_slots": int},
 }
 """What may be said about opening each kind of LM, and the type of it."""
 
-_ALLOWED = "'nano', 'onnx:<folder>' and 'transformers:<folder or hub id>' are allowed"
+_ALLOWED = "'nano', 'onnx:<folder or hub id>' and 'transformers:<folder or hub id>' are allowed"
 
 
 def is_local(spec: str) -> bool:
     """Whether the spec names an LM that runs in this process."""
-    return spec == "nano" or spec.partition(":")[0] in _OPTIONS
+    kind = spec.partition(":")[0]
+    return spec == "nano" if kind == "nano" else kind in _OPTIONS
 
 
 def opening_options(spec: str) -> frozenset[str]:
@@ -44,7 +47,7 @@ def open_lm(spec: str, **options: Any) -> LocalLM:
     """The open LM of a spec, opened on first use.
 
     Args:
-        spec: ``"nano"``, ``"onnx:<folder>"`` or ``"transformers:<folder or hub id>"``.
+        spec: ``"nano"``, ``"onnx:<folder or hub id>"`` or ``"transformers:<folder or hub id>"``.
         options: As they may also stand behind a ``?`` in the spec.
 
     Raises:
@@ -76,9 +79,9 @@ def spec_of(lm: LocalLM) -> str:
 
 def _parse(spec: str, given: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
     """Kind, place and options of a spec; folders are absolute."""
-    kind, _, rest = ("onnx", "", str(_NANO)) if spec == "nano" else spec.partition(":")
+    kind, _, rest = ("nano", "", str(_NANO)) if spec == "nano" else spec.partition(":")
     place, _, query = rest.partition("?")
-    if kind not in _OPTIONS or not place:
+    if not is_local(spec) or not place:
         raise InputError(f"not a local LM: {spec!r} ({_ALLOWED})", field="lm")
     known = _OPTIONS[kind]
     options: dict[str, Any] = {}
@@ -97,13 +100,15 @@ def _parse(spec: str, given: Mapping[str, Any]) -> tuple[str, str, dict[str, Any
                 f"{name} is no {known[name].__name__}: {value!r}", field=name
             ) from error
     path = Path(place).expanduser()
-    if kind == "onnx" or path.is_dir():
+    if path.is_dir() or not looks_like_hub_id(place):
         place = str(path.resolve())
+    if kind == "onnx" and place == str(_NANO) and not options:
+        kind = "nano"
     return kind, place, options
 
 
 def _key(kind: str, place: str, options: Mapping[str, Any]) -> str:
-    if kind == "onnx" and place == str(_NANO):
+    if kind == "nano":
         return "nano"
     query = urlencode(sorted(options.items()))
     return f"{kind}:{place}" + (f"?{query}" if query else "")
@@ -112,9 +117,31 @@ def _key(kind: str, place: str, options: Mapping[str, Any]) -> str:
 def _open(kind: str, place: str, options: Mapping[str, Any]) -> LocalRuntime:
     if kind == "transformers":
         return _open_transformers(place, options)
+    if kind == "onnx":
+        return _open_onnx(place, options)
     from structq.engines.onnx import OnnxRuntime
 
     return OnnxRuntime(place)
+
+
+def _open_onnx(place: str, options: Mapping[str, Any]) -> LocalRuntime:
+    """A graph of structq's own form, which its folder says, or of the hub's."""
+    from structq.engines.onnx import FACTS, OnnxRuntime
+    from structq.engines.onnx_growing import GrowingOnnxRuntime, graph_patterns
+
+    options, folder = dict(options), Path(place)
+    revision = options.pop("revision", None)
+    if not folder.is_dir() and looks_like_hub_id(place):
+        patterns = graph_patterns(options.get("file", "model"))
+        folder = hub_folder(place, patterns=patterns, revision=revision)
+    if not (folder / FACTS).is_file():
+        return GrowingOnnxRuntime(folder, name=place, **options)
+    if unused := sorted(options.keys() - {"n_slots"}):
+        raise InputError(
+            f"{place!r} says itself what {' and '.join(unused)} would say: leave it out",
+            field=unused[0],
+        )
+    return OnnxRuntime(folder, **options)
 
 
 def _open_transformers(place: str, options: Mapping[str, Any]) -> LocalRuntime:

@@ -22,14 +22,12 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from structq.engines.chat import ChatFormat
+from structq.engines.hub import looks_like_hub_id
 from structq.engines.prefixes import HeldTokens
 from structq.engines.slot_cache import ATTENTION, Pass, SlotCache
 from structq.errors import InputError, shorten
 
 __all__ = ["TransformersRuntime"]
-
-_LEAST_COPY = 16
-"""Columns from which on copying them is clearly cheaper than computing them."""
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -185,12 +183,7 @@ class TransformersRuntime:
     def _reuse(self, slot: int, tokens: Sequence[int]) -> int:
         """Appends those of the first tokens whose columns some slot holds; how many these are."""
         start = self._lengths[slot]
-        n_kept = self._held.shared(slot, start, tokens)
-        source, n_shared = self._held.best(tokens) if start == 0 else (slot, 0)
-        if n_shared - n_kept >= _LEAST_COPY:
-            self._cache.copy(source, slot, n_shared)
-            self._held.write(slot, 0, tokens[:n_shared])
-            n_kept = n_shared
+        n_kept = self._held.reuse(slot, start, tokens, self._cache.copy)
         self._lengths[slot] = start + n_kept
         return n_kept
 
@@ -209,7 +202,7 @@ def _source(model: str | Path) -> str:
     if path.is_dir():
         return str(path.resolve())
     text = str(model)
-    if not text or isinstance(model, Path) or text[0] in "./~" or text.count("/") > 1:
+    if isinstance(model, Path) or not looks_like_hub_id(text):
         raise InputError(f"no such folder: {text!r}", field="lm")
     return text
 

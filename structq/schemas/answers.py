@@ -68,7 +68,9 @@ def _check(value: Any, schema: Schema, root: Schema, path: str) -> None:
         _check_any_of(value, schema, root, path)
     elif "enum" in schema or "const" in schema:
         labels = schema["enum"] if "enum" in schema else [schema["const"]]
-        if not any(value == label and type(value) is type(label) for label in labels):
+        # 1 equals true and 1.0, which are other labels.
+        same = [label for label in labels if label == value] if value in labels else []
+        if type(value) not in map(type, same):
             raise _fault(path, f"found {shorten(value)} (must be one of {shorten(labels)})")
     else:
         _CHECKS[schema["type"]](value, schema, root, path)

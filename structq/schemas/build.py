@@ -10,8 +10,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 from weakref import WeakKeyDictionary
+
+from annotated_types import MaxLen, MinLen
 
 from structq.errors import SchemaError
 
@@ -130,7 +132,13 @@ def _canonical(part: Any) -> Any:
 
 def _is_plain(field: FieldInfo) -> bool:
     """Whether the JSON value is what the field's type holds, with nothing left to validate."""
-    return field.annotation in _PLAIN and not field.metadata
+    if field.annotation in _PLAIN:
+        return not field.metadata
+    item = get_args(field.annotation)[:1] if get_origin(field.annotation) is list else ()
+    labels = get_args(item[0]) if item and get_origin(item[0]) is Literal else ()
+    # Scores: labels and length are in the schema, which has been checked by then.
+    known = bool(labels) and all(type(label) in (int, str, bool) for label in labels)
+    return known and all(isinstance(rule, MinLen | MaxLen) for rule in field.metadata)
 
 
 def _labels(schema: Mapping[str, Any]) -> tuple[int, ...] | None:

@@ -37,6 +37,18 @@ def test_random_logits_give_valid_answers_alone(
     assert "evolved texts: 60 drawn, 60 valid, 0 invalid, 0 cut off" in printed
 
 
+@pytest.mark.parametrize("kind", ["bytes", "pieces"])
+def test_the_parts_of_a_run_are_the_run(
+    guarantee: ModuleType, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    size = ["--synthetic-vocabulary", "4000", "--kind", kind, "--vectors", "50", "--texts", "9"]
+    for part, n_vectors, n_texts in (("1/2", 25, 5), ("2/2", 25, 4)):
+        assert guarantee.main([*size, "--part", part]) == 0
+        printed = capsys.readouterr().out
+        assert f"score vectors: {n_vectors} drawn, {n_vectors} valid" in printed
+        assert f"evolved texts: {n_texts} drawn, {n_texts} valid" in printed
+
+
 def test_an_invalid_answer_is_exit_code_1(
     guarantee: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -48,7 +60,7 @@ def test_an_invalid_answer_is_exit_code_1(
 def test_a_text_at_the_cap_is_cut_off_and_not_valid(guarantee: ModuleType) -> None:
     grammars = guarantee.Grammars(guarantee.synthetic_tokenizer(400), eos_token_id=0, n_vocab=400)
     sampler = guarantee.Sampler(grammars, guarantee.Timings())
-    found = guarantee.check_texts(sampler, 5, seed=1, max_tokens=4)
+    found = guarantee.check_texts(sampler, range(5), seed=1, max_tokens=4)
     assert found == {"cut off": 5}
 
 

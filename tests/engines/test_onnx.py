@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from structq.engines.onnx import OnnxRuntime
+from structq.engines.onnx_session import passes
 from structq.errors import InputError
 
 PROMPT = [("user", "Rewrite the response so that it is more helpful to the user.")]
@@ -66,6 +67,57 @@ def test_long_prompts_give_the_logits_of_the_last_positions(runtime):
     for n_logits in (1, 2, 44, 45, 172, 173):
         runtime.rewind(0, 0)
         np.testing.assert_array_equal(runtime.extend(0, prompt, n_logits), everything[-n_logits:])
+
+
+@pytest.mark.parametrize("n", [*range(1, 12), 33, 64, 65, 127, 128, 129, 130, 137, 257, 258, 300])
+def test_passes_cover_a_text_and_none_ends_in_a_block_of_one(n):
+    bounds = list(passes(n))
+    assert [first for first, _ in bounds] == [0, *(past for _, past in bounds[:-1])]
+    assert bounds[-1][1] == n
+    assert n == 1 or all((past - first) % 8 != 1 for first, past in bounds)
+
+
+@pytest.mark.parametrize("n", [20, 66, 97, 129, 195, 290])
+@pytest.mark.parametrize("n_shared", [17, 33, 65, 96, 128, 189, -2, -1])
+def test_a_beginning_that_a_slot_holds_changes_no_bit(runtime, n, n_shared):
+    prompt = ids(n)
+    fresh = runtime.extend(0, prompt, 2)
+    runtime.rewind(0, 0)
+    runtime.extend(0, ids(40, 9), 1)
+    runtime.extend(3, prompt[:n_shared] + ids(5, 8), 1)
+    np.testing.assert_array_equal(runtime.extend(6, prompt, 2), fresh)
+    np.testing.assert_array_equal(runtime.extend(7, prompt, 2), fresh)
+
+
+def test_a_beginning_that_a_slot_holds_is_not_computed_again(runtime, monkeypatch):
+    run, n_columns = runtime._run, []
+    monkeypatch.setattr(
+        runtime,
+        "_run",
+        lambda first, ids, *rest: n_columns.append(ids.shape[1]) or run(first, ids, *rest),
+    )
+    for slot, rest in ((0, ids(9, 1)), (5, ids(8, 2)), (0, ids(7, 3))):
+        runtime.rewind(slot, 0)
+        runtime.extend(slot, ids(60) + rest, 2)
+    assert n_columns == [69, 8, 7]
+
+
+def test_what_a_step_wrote_is_not_given_to_other_rows(runtime):
+    text = ids(40)
+    fresh = runtime.extend(0, text, 2)
+    runtime.rewind(0, 20)
+    for token in text[20:]:
+        runtime.step([0], [token])
+    np.testing.assert_array_equal(runtime.extend(1, text, 2), fresh)
+
+
+def test_what_an_idle_slot_writes_is_not_given_to_other_rows(runtime):
+    text = ids(40)
+    fresh = runtime.extend(0, text, 2)
+    runtime.extend(2, [9, 8], 1)
+    runtime.rewind(0, 30)
+    runtime.step([2], [7])
+    np.testing.assert_array_equal(runtime.extend(1, text, 2), fresh)
 
 
 def test_rewinding_forgets_what_came_after(runtime):

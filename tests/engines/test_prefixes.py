@@ -47,3 +47,28 @@ def test_tokens_may_be_an_array():
     held = HeldTokens(1, 8)
     held.write(0, 0, np.array([1, 2]))
     assert held.best(np.array([1, 2, 3])) == (0, 2)
+
+
+def test_what_stands_behind_unknown_columns_is_not_known():
+    held = HeldTokens(1, 8)
+    held.write(0, 0, [1, 2])
+    held.write(0, 3, [4])
+    assert held.best([1, 2, 3, 4]) == (0, 2)
+
+
+def test_slots_are_cut_together():
+    held = HeldTokens(3, 8)
+    for slot in range(3):
+        held.write(slot, 0, [1, 2, 3])
+    held.cut(np.array([2, 5]))
+    assert [held.shared(slot, 0, [1, 2, 3]) for slot in range(3)] == [2, 3, 3]
+
+
+def test_only_beginnings_worth_copying_are_copied():
+    held, copied = HeldTokens(2, 64), []
+    text = list(range(40))
+    held.write(0, 0, text)
+    assert held.reuse(1, 0, text[:15], lambda *found: copied.append(found)) == 0
+    assert held.reuse(1, 0, text[:30], lambda *found: copied.append(found)) == 30
+    assert held.reuse(1, 10, text[10:], lambda *found: copied.append(found)) == 20
+    assert copied == [(0, 1, 30)]
