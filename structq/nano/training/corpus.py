@@ -23,6 +23,7 @@ was never drawn by ``held_out=False``.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -42,7 +43,7 @@ from .phrasings import (
     VAGUE,
 )
 from .requests import drop_words, made_request
-from .sentences import lead_in, made_frame
+from .sentences import lead_in, made_empty, made_frame
 from .topics import CLAUSES, TOPICS
 
 __all__ = [
@@ -217,15 +218,23 @@ class World:
             fields=fields | {"ask": ask},
         )
 
-    def fill(self, frame: str, subject: Subject, topic: str | None = None) -> str:
-        """The frame with its placeholders filled; every clause is drawn anew."""
+    def fill(
+        self, frame: str, subject: Subject, topic: str | None = None, *, read: bool = False
+    ) -> str:
+        """The frame with its placeholders filled; every clause is drawn anew.
+
+        What is only ``read`` may have clauses that make no sense: the part is the same part.
+        """
         fields = dict(subject.fields)
         if topic is not None:
             fields |= {"topic": topic, "Topic": _capitalise(topic)}
         clauses = CLAUSES[subject.category]
         for kind in ("fact", "reason", "example", "analogy", "action"):
             if "{" + kind + "}" in frame:
-                fields[kind] = self.pick(clauses[kind], 4).format(topic=fields["topic"])
+                clause = self.pick(clauses[kind], 4)
+                if read and self.variety and self.chance(0.4):
+                    clause = self._other_words(clause, "{topic}", 0.4)
+                fields[kind] = clause.format(topic=fields["topic"])
         text = frame.format(**fields)
         return _capitalise(text) if frame.startswith("{") else text
 
@@ -238,25 +247,39 @@ class World:
 
     def read_part(self, kind: str, subject: Subject) -> Piece:
         """One part of a kind as others may have written it."""
-        if not self.variety or self.chance(0.4):
-            return self._led(self.part(kind, subject))
-        text = self.fill(made_frame(self.rng, kind), subject)
+        known = not self.variety or self.chance(0.4)
+        frame = self.pick(PARTS[kind], 6) if known else made_frame(self.rng, kind)
+        text = self.fill(frame, subject, read=True)
         return self._led(Piece(text=text, role=kind, topic=subject.topic))
+
+    def _other_words(self, text: str, kept: str, share: float) -> str:
+        """The text with some words replaced, but for those of ``kept``."""
+        pieces = re.split(f"({re.escape(kept)})", text, flags=re.IGNORECASE) if kept else [text]
+        return "".join(
+            piece if i % 2 else scrambled(self.rng, piece, share) for i, piece in enumerate(pieces)
+        )
 
     def _led(self, piece: Piece) -> Piece:
         if not self.variety or piece.block or not self.chance(0.15):
             return piece
         return replace(piece, text=lead_in(self.rng, piece.text))
 
-    def answer(self, subject: Subject, topic: str | None = None, role: str = "answer") -> Piece:
+    def answer(
+        self, subject: Subject, topic: str | None = None, role: str = "answer", *, read: bool = True
+    ) -> Piece:
         """An answer of the subject's family, or the same about another topic."""
-        text = self.fill(self.pick(subject.family.answers, 2), subject, topic)
+        text = self.fill(self.pick(subject.family.answers, 2), subject, topic, read=read)
         named = subject.topic if topic is None else topic
-        return self._led(Piece(text=text, role=role, block="\n" in text, topic=named))
+        if read and self.variety and self.chance(0.3):
+            text = self._other_words(text, named, float(self.rng.choice([0.08, 0.2])))
+        piece = Piece(text=text, role=role, block="\n" in text, topic=named)
+        return self._led(piece) if read else piece
 
     def simple(self, items: tuple[str, ...], n_held_out: int, role: str, subject: Subject) -> Piece:
-        """One ready sentence."""
-        return Piece(text=self.fill(self.pick(items, n_held_out), subject), role=role)
+        """One ready sentence, or in training often one put together."""
+        made = self.variety and self.chance(0.6)
+        frame = made_empty(self.rng, role) if made else self.pick(items, n_held_out)
+        return Piece(text=self.fill(frame, subject), role=role)
 
     def filler(self, subject: Subject) -> Piece:
         """A sentence that adds nothing."""
@@ -351,7 +374,7 @@ class World:
     def _other_question(self, subject: Subject) -> Response:
         families = [f for f in FAMILIES if f.name != subject.family.name]
         other = families[int(self.rng.integers(len(families)))]
-        text = self.fill(self.pick(other.answers, 2), subject)
+        text = self.fill(self.pick(other.answers, 2), subject, read=True)
         piece = Piece(text=text, role="filler", block="\n" in text, topic=subject.topic)
         return self.join([piece])
 
@@ -422,7 +445,7 @@ class World:
         pieces = list(original.pieces)
         roles = {p.role for p in pieces}
         if kinds and "answer" not in roles and "text" not in roles:
-            pieces.append(self.answer(subject))
+            pieces.append(self.answer(subject, read=False))
         pieces += [self.part(kind, subject) for kind in kinds] or [self.filler(subject)]
         return self.join(pieces)
 
