@@ -29,6 +29,14 @@ def _folder(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture(autouse=True)
+def _interrupts():
+    """Interrupts reach Python also where the shell ignores them (a job in the background)."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def asked(engine):
     """What the LM was asked, as one text a request: evolve and score prompts are all different."""
     return [prompt_of(request) for request in engine.requests]
