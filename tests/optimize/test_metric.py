@@ -120,7 +120,9 @@ def test_worst_case_is_what_a_broken_judge_costs(settings, most):
     engine = ScriptedEngine(lambda request: "broken")
     metric = QualityGain(QualityScorer(lm=make_lm(engine), **settings))
     assert metric.max_calls == most
-    assert metric.measure(*ROW).n_calls == len(engine.requests) <= most
+    # Two orders are asked at once: when one fails, a call of the other may be begun and not sent.
+    n_calls = metric.measure(*ROW).n_calls
+    assert len(engine.requests) <= n_calls <= most
 
 
 def test_shifted_gains_lie_between_zero_and_one():
