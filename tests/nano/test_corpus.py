@@ -98,6 +98,13 @@ def test_every_frame_is_read_as_its_own_kind():
             assert kind in kinds_in(w.fill(frame, w.subject()))
 
 
+def test_a_part_is_read_also_behind_the_space_that_parts_it_from_the_original():
+    w = world()
+    for kind in KINDS:
+        for frame in PARTS[kind]:
+            assert kind in kinds_in(" " + w.fill(frame, w.subject()))
+
+
 def test_answers_and_fillers_are_read_as_no_kind():
     w = world(3)
     texts = [w.answer(w.subject()).text for _ in range(200)]

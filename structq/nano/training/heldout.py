@@ -117,7 +117,7 @@ def _patterns() -> dict[str, list[re.Pattern[str]]]:
     def pattern(frame: str) -> re.Pattern[str]:
         literal = [re.escape(part) for part in re.split(r"\{\w+\}", frame)]
         return re.compile(
-            r"(?:^|(?<=[.!?:]\s)|\n)" + r"[^\n]{2,160}?".join(literal) + r"(?=\s|$)", re.I
+            r"(?:^\s*|(?<=[.!?:]\s)|\n)" + r"[^\n]{2,160}?".join(literal) + r"(?=\s|$)", re.I
         )
 
     return {kind: [pattern(frame) for frame in PARTS[kind]] for kind in KINDS}
