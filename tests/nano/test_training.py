@@ -1,7 +1,11 @@
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+
+import structq
 
 torch = pytest.importorskip("torch")
 from structq.nano.graph import DecoderConfig  # noqa: E402
@@ -38,9 +42,18 @@ def test_no_position_sees_a_later_token():
 
 
 @pytest.mark.slow
-def test_a_short_training_leaves_a_model_that_is_served(tmp_path):
-    import structq
+def test_training_goes_on_from_the_files_that_are_shipped(tmp_path):
+    shipped = Path(structq.__file__).parent / "nano"
+    for name in ("model.onnx", "model.json", "tokenizer.json"):
+        shutil.copyfile(shipped / name, tmp_path / name)
+    settings = Settings(minutes=0.2, processes=1, batch_tokens=1536, report_steps=1, resume=True)
+    train(settings, tmp_path)
+    first = json.loads((tmp_path / "log.jsonl").read_text("utf8").splitlines()[0])
+    assert first["text"] < 1  # from scratch it is above 8
 
+
+@pytest.mark.slow
+def test_a_short_training_leaves_a_model_that_is_served(tmp_path):
     train(Settings(minutes=0.4, processes=1, batch_tokens=1536, report_steps=1), tmp_path)
     write_package(tmp_path, tmp_path)
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text("utf8").splitlines()]

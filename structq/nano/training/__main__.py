@@ -21,7 +21,11 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=Settings.minutes)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2, help="one core each")
-    parser.add_argument("--resume", action="store_true", help="go on with the weights in DIR")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the weights in DIR, or with shipped files that were copied there",
+    )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     train(

@@ -26,6 +26,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, distributed, nn
 
 from structq.nano.graph import DecoderConfig
+from structq.nano.weights import read_checkpoint
 
 from .corpus import KINDS, N_LEVELS, World
 from .examples import ROLES, TRAITS, Example, ExampleMaker
@@ -57,7 +58,8 @@ class Settings:
     """First share of the time, at full learning rates; from there they fall to zero in a line."""
     seed: int = 0
     resume: bool = False
-    """Whether to go on with the weights in the directory (momenta and probes start anew)."""
+    """Whether to go on with the weights in the directory (momenta and probes start anew), or, where
+    there are none, with a copy there of the three files that the package ships."""
     report_steps: int = 10
     """Steps between two lines of the log."""
     processes: int = 2
@@ -284,6 +286,14 @@ def _load(model: Decoder, directory: Path) -> float:
     return float(json.loads((directory / "progress.json").read_text("utf8"))["done"])
 
 
+def _unpack(directory: Path) -> None:
+    """What ``_save`` writes, from the files that the package ships; half of the time is done."""
+    found = read_checkpoint(directory)
+    np.savez(directory / "weights.npz", **found.weights)
+    (directory / "config.json").write_text(json.dumps(asdict(found.config)), encoding="utf8")
+    (directory / "progress.json").write_text(json.dumps({"done": 0.5}), encoding="utf8")
+
+
 def _save(model: Decoder, directory: Path, done: float) -> None:
     """Write ``weights.npz`` (float32, by checkpoint names) and how far the training is."""
     arrays = {name: p.detach().numpy() for name, p in model.named_parameters()}
@@ -294,6 +304,8 @@ def _save(model: Decoder, directory: Path, done: float) -> None:
 def train(settings: Settings, directory: Path) -> None:
     """Train from scratch; leaves tokenizer.json, config.json, weights.npz and log.jsonl."""
     directory.mkdir(parents=True, exist_ok=True)
+    if settings.resume and not (directory / "weights.npz").exists():
+        _unpack(directory)
     if settings.resume:
         config = DecoderConfig(**json.loads((directory / "config.json").read_text("utf8")))
     else:
