@@ -289,7 +289,7 @@ def _load(model: Decoder, directory: Path) -> float:
 def _unpack(directory: Path) -> None:
     """What ``_save`` writes, from the files that the package ships; half of the time is done."""
     found = read_checkpoint(directory)
-    np.savez(directory / "weights.npz", **found.weights)
+    np.savez(directory / "weights.npz", **found.weights)  # type: ignore[arg-type]
     (directory / "config.json").write_text(json.dumps(asdict(found.config)), encoding="utf8")
     (directory / "progress.json").write_text(json.dumps({"done": 0.5}), encoding="utf8")
 
