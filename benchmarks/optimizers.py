@@ -3,6 +3,7 @@
     python benchmarks/optimizers.py                      # structq's search on every simulator
     python benchmarks/optimizers.py --methods structq random copro mipro gepa --seeds 20
     python benchmarks/optimizers.py --simulators null --seeds 100 --budgets 500 2000
+    python benchmarks/optimizers.py --calibrate          # how difficult the simulators are
 
 The truth of a simulator is known (see ``simulated/world.py``), so what a result is worth is
 computed and not estimated: share = (result - seed) / (best - seed), where best is the best that can
@@ -38,6 +39,7 @@ from dataclasses import dataclass
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
+from simulated.calibration import calibrate
 from simulated.driver import run_search
 from simulated.wording import PRAISE
 from simulated.world import KINDS, make_world
@@ -158,9 +160,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20, help="worlds of each kind")
     parser.add_argument("--first-seed", type=int, default=1_000)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--calibrate", action="store_true", help="run no optimizer")
     args = parser.parse_args()
     print(f"python {shlex.join(sys.argv)}", flush=True)
     print(f"numpy {np.__version__}, 100 + 100 rows, 5 mutations, level 0.05", flush=True)
+    if args.calibrate:
+        print("\n".join(calibrate("plain", range(args.seeds))), flush=True)
+        return
     seeds = range(args.first_seed, args.first_seed + args.seeds)
     methods = list(available(args.methods))
     with ProcessPoolExecutor(args.processes) as pool:

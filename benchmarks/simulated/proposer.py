@@ -24,7 +24,7 @@ class SimulatedProposer:
         insight: How often it adds a sentence that is known to help or leaves out one that harms.
     """
 
-    def __init__(self, world: World, seed: int, insight: float = 0.55) -> None:
+    def __init__(self, world: World, seed: int, insight: float = 0.6) -> None:
         self._world = world
         self._rng = np.random.default_rng((seed, 7))
         self._insight = insight

@@ -172,8 +172,8 @@ def make_world(kind: str, seed: int) -> World:
     main = np.zeros(n)
     order = rng.permutation(n)
     # About a third of what is proposed helps, a third harms, a third is neither.
-    main[order[:14]] = rng.gamma(2.0, 0.17, 14)
-    main[order[14:27]] = -rng.gamma(2.0, 0.15, 13)
+    main[order[:14]] = rng.gamma(2.0, 0.153, 14)
+    main[order[14:27]] = -rng.gamma(2.0, 0.13, 13)
     deviation = 0.08 * rng.normal(size=(m, n))
     facts: dict[str, object] = {}
     if kind == "specific":
