@@ -76,5 +76,10 @@ def _outcomes(world: World, step: Evaluate) -> tuple[Outcome, ...]:
         # Validation rows are other rows.
         row = trial.row if trial.split == "train" else N_ROWS + trial.row
         reading = world.reading(row, trial.mutation, trial.text)
-        outcomes.append(Outcome(trial=trial, gain=reading.gain, n_calls=2, evolved=reading.evolved))
+        outcomes.append(
+            Outcome(
+                trial=trial, gain=reading.gain, n_calls=2, evolved=reading.evolved,
+                original=reading.original,
+            )  # fmt: skip
+        )
     return tuple(outcomes)

@@ -34,6 +34,8 @@ class Reading:
 
     gain: float
     """Judge's reading of the evolved response less that of the original."""
+    original: float
+    """Judge's reading of the original, this time."""
     evolved: str
     """The response; it praises itself if the template asked for that."""
 
@@ -131,7 +133,8 @@ class World:
         before = _sigmoid(original + self.judge_noise * noise[1])
         after = _sigmoid(evolved + bias + self.judge_noise * noise[2])
         tail = f" {PRAISED}" if praises else ""
-        return Reading(gain=float(after - before), evolved=f"Response {row}, rewritten.{tail}")
+        evolved_text = f"Response {row}, rewritten.{tail}"
+        return Reading(gain=float(after - before), original=float(before), evolved=evolved_text)
 
     def _row_quality(self, row: int) -> float:
         return float(np.random.default_rng(_key(self.seed, self.kind, row)).normal())

@@ -181,8 +181,9 @@ class Evaluator:
         found = await self._measure(asked, evolved, tab)
         failure = None if found.failure is None else f"no score: {shorten(found.failure, 300)}"
         return Outcome(
-            trial=trial, gain=found.gain, n_calls=tab.n_made, evolved=evolved, failure=failure
-        )
+            trial=trial, gain=found.gain, n_calls=tab.n_made, evolved=evolved, failure=failure,
+            original=None if found.scores is None else found.scores[0],
+        )  # fmt: skip
 
     async def _evolve(
         self, worker: EvolQuality, mutation: str, asked: Mapping[str, str], tab: Tab

@@ -15,12 +15,13 @@ import numpy as np
 
 from structq.errors import BudgetExceededError, InputError
 
-from .briefs import Evidence, make_brief
-from .credit import Observation, Posterior, SentenceCredit
-from .gate import check_proposal, check_template
+from .briefs import Evidence
+from .credit import Observation, SentenceCredit
 from .ledger import Ledger, SearchBudget
 from .policy import FixedWeights, Policy
-from .proposers import Proposals, Proposer
+from .posterior import Posterior
+from .proposers import Proposer
+from .proposing import Writers, renders
 from .racing import Race
 from .recombine import Effects, recombine
 from .sentences import Pool, Program, frame_of
@@ -41,6 +42,8 @@ class SearchSettings:
 
     n_arms: int = 8
     """Programs in a batch."""
+    n_fresh: int = 3
+    """Of them, new texts as they were proposed."""
     min_cells: int = 3
     """Fewest cells of a batch."""
     max_sentences: int = 9
@@ -49,6 +52,12 @@ class SearchSettings:
     """The same below 1,500 calls: few calls tell few sentences apart."""
     proposal_share: float = 0.08
     """Share of the search's calls that goes to proposals."""
+    proposal_share_if_few: float = 0.2
+    """The same below 1,500 calls: a proposal costs less than a trial and tells more."""
+    proposals_first: float = 0.4
+    """Share of the proposals that is asked for before anything is tried."""
+    specific: bool = True
+    """Whether a sentence may be worth something else in each mutation; not below 1,500 calls."""
     race_share: float = 0.12
     """Share that goes to the last race; none below 1,500 calls."""
     n_finalists: int = 4
@@ -163,7 +172,10 @@ class _Run:
         self.seed = seed
         if budget.max_calls < _FEW_CALLS:
             few = settings.max_sentences_if_few
-            settings = replace(settings, max_sentences=few, race_share=0.0)
+            settings = replace(
+                settings, max_sentences=few, race_share=0.0, specific=False,
+                proposal_share=settings.proposal_share_if_few,
+            )  # fmt: skip
         self.settings = settings
         self.ledger = Ledger(budget)
         self.rng = np.random.default_rng(seed_number)
@@ -175,15 +187,14 @@ class _Run:
         self.best = self.seed_program
         weights = seed.weights or dict.fromkeys(seed.templates, 1.0)
         self._weights = [float(weights.get(name, 0.0)) for name in seed.templates]
-        self._credit = SentenceCredit(len(frames))
+        self._credit = SentenceCredit(len(frames), specific=settings.specific)
         self._cells = _cells(n_train, self._weights, self.rng)
-        self._proposers = proposers
+        self._writers = Writers(
+            proposers, self.pool, self.frames, self.seed_program, settings.max_sentences, self.history
+        )
         self._evidence = Evidence(rows)
         self._fresh: list[Program] = []
-        self._seen: set[tuple[int, ...]] = set(self.seed_program)
-        self._n_asked = self._n_rounds = 0
-        self._votes: dict[int, float] = {}
-        self._posterior: Posterior = self._credit.believe()
+        self._posterior: Posterior = self._credit.believe(len(self.pool.sentences))
 
     # -- exploring ----------------------------------------------------------------------------
 
@@ -205,7 +216,7 @@ class _Run:
                 return
             before = self.ledger.n_left
             yield from self._batch(arms, n_cells)
-            self._posterior = self._credit.believe(self._votes)
+            self._believe()
             self._update_best()
             # Trials that are known cost nothing and say nothing: with few rows there comes an end.
             idle = 0 if self._fresh or self.ledger.n_left < before else idle + 1
@@ -243,7 +254,10 @@ class _Run:
             if learn:
                 self._credit.learn(
                     [
-                        Observation(mutation=m, sentences=sentences, gain=outcome.gain)
+                        Observation(
+                            mutation=m, sentences=sentences, gain=outcome.gain,
+                            original=outcome.original,
+                        )  # fmt: skip
                         for sentences, outcome in texts.items()
                     ]
                 )
@@ -257,9 +271,12 @@ class _Run:
         """The best so far, what was just proposed, and what may be better."""
         n = len(self.pool.sentences)
         arms = dict.fromkeys([self.best])
-        for program in self._fresh[: max(2, self.settings.n_arms // 2)]:
+        worths = self._posterior.worths(self._fresh, self._weights)
+        order = [self._fresh[i] for i in np.argsort(-worths, kind="stable")]
+        for program in order[: self.settings.n_fresh]:
             arms[program] = None
-        self._fresh = self._fresh[max(2, self.settings.n_arms // 2) :]
+        # Texts that nobody got round to are forgotten: their sentences are not.
+        self._fresh = order[self.settings.n_fresh :][: self.settings.n_arms]
         wanted = self.settings.n_arms - len(arms)
         for effects in self._posterior.draw(self.rng, max(wanted, 0), n):
             arms[self._recombined(effects)] = None
@@ -276,14 +293,15 @@ class _Run:
     def _update_best(self) -> None:
         """The program with the highest expected gain; the one in place unless another is above."""
         n = len(self.pool.sentences)
-        effects = self._posterior.expected(n)
-        found = tuple(
-            recombine(
-                e, [self.best[m], self.seed_program[m]], max_sentences=self.settings.max_sentences
-            )
-            for m, e in enumerate(effects)
+        texts = self._evidence.best_texts(6)
+        most = self.settings.max_sentences
+        combined = tuple(
+            recombine(e, [self.best[m], self.seed_program[m], *texts], max_sentences=most)
+            for m, e in enumerate(self._posterior.expected(n))
         )
-        if found != self.best and self._renders(found):
+        programs = [self.best, combined, *((text,) * len(self.pool.names) for text in texts)]
+        found = programs[int(self._posterior.worths(programs, self._weights).argmax())]
+        if found != self.best and renders(self.pool, found):
             contrast = self._posterior.contrast(found, self.seed_program, self._weights)
             self.history.append(
                 f"{self.ledger.n_spent} calls: {_sizes(found)} sentences, "
@@ -291,66 +309,25 @@ class _Run:
             )
             self.best = found
 
-    def _renders(self, program: Program) -> bool:
-        texts = self.pool.templates(program)
-        return all(check_template(text, name) is None for name, text in texts.items())
-
     # -- proposals ----------------------------------------------------------------------------
 
     def _propose(self, progress: float, whole: int) -> Generator[Step, Answers, None]:
         """New texts while they are due: many at the start, fewer as the calls are spent."""
         most = max(2.0, self.settings.proposal_share * whole)
-        due = int(most * min(1.0, 0.3 + 0.9 * progress)) - self._n_asked
-        if due < 1 or len(self._fresh) >= self.settings.n_arms:
+        due = int(most * min(1.0, self.settings.proposals_first + progress)) - self._writers.n_asked
+        if due < 1:
             return
-        due = min(due, 2 * self.settings.n_arms)
-        jobs = []
-        for _ in range(due):
-            mutation = int(self.rng.choice(np.flatnonzero(self._weights)))
-            brief = make_brief(
-                self.pool, self.frames, self._posterior, self._evidence, mutation,
-                self.best[mutation], int(self.rng.integers(2**31)),
-            )  # fmt: skip
-            proposer = self._proposers[self._n_rounds % len(self._proposers)]
-            self._n_rounds += 1
-            jobs.append((mutation, proposer.propose(brief)))
-        self._n_asked += due
-        texts: list[tuple[int, str]] = []
-        shown = list(self.best)
-        waiting = []
-        for mutation, job in jobs:
-            prompt = _advance(job, None, mutation, texts)
-            if prompt is not None:
-                waiting.append((mutation, job, prompt))
-        while waiting:
-            replies = yield from self.ledger.ask([prompt for _, _, prompt in waiting])
-            still = []
-            for (mutation, job, _), reply in zip(waiting, replies, strict=True):
-                prompt = _advance(job, reply, mutation, texts)
-                if prompt is not None:
-                    still.append((mutation, job, prompt))
-            waiting = still
-        for mutation, text in texts:
-            self._admit(text, shown[mutation])
+        mutations = self.rng.choice(np.flatnonzero(self._weights), due).tolist()
+        self._fresh += yield from self._writers.propose(
+            mutations, self.best, ledger=self.ledger, posterior=self._posterior,
+            evidence=self._evidence, rng=self.rng,
+        )  # fmt: skip
+        self._believe()
 
-    def _admit(self, text: str, shown: tuple[int, ...]) -> None:
-        proposal = check_proposal(text)
-        if proposal.refusal is not None:
-            self.history.append(
-                f"{self.ledger.n_spent} calls: refused a text that {proposal.refusal}"
-            )
-            return
-        sentences = self.pool.add(proposal.sentences)[: self.settings.max_sentences]
-        # A proposer stands behind what it adds to the template shown, and not behind what it drops.
-        for i in {*sentences} ^ {*shown}:
-            self._votes[i] = self._votes.get(i, 0.0) + (1.0 if i in sentences else -1.0)
-        if not sentences or sentences in self._seen:
-            self.history.append(f"{self.ledger.n_spent} calls: refused a text that is not new")
-            return
-        self._seen.add(sentences)
-        program = (sentences,) * len(self.pool.names)
-        if self._renders(program):
-            self._fresh.append(program)
+    def _believe(self) -> None:
+        """Takes in what was measured and proposed."""
+        hopes = self._writers.votes.hopes()
+        self._posterior = self._credit.believe(len(self.pool.sentences), hopes)
 
     # -- the last race ------------------------------------------------------------------------
 
@@ -394,7 +371,7 @@ class _Run:
             arms[(sentences,) * len(self.pool.names)] = None
         for effects in self._posterior.draw(self.rng, 2, n):
             arms[self._recombined(effects)] = None
-        good = [arm for arm in arms if arm == self.best or self._renders(arm)]
+        good = [arm for arm in arms if arm == self.best or renders(self.pool, arm)]
         return good[: self.settings.n_finalists]
 
     # -- the end ------------------------------------------------------------------------------
@@ -416,17 +393,6 @@ class _Run:
         """The result, with the history."""
         history = (*self.history, f"{self.ledger.n_spent} calls: {verdict.reason}")
         return Finding(seed=self.seed, best=best, verdict=verdict, gains=gains, history=history)
-
-
-def _advance(
-    job: Proposals, reply: str | None, mutation: int, texts: list[tuple[int, str]]
-) -> str | None:
-    """The job's next prompt; its texts are taken down when it ends."""
-    try:
-        return job.send(reply)
-    except StopIteration as stop:
-        texts.extend((mutation, text) for text in stop.value)
-        return None
 
 
 def _cells(

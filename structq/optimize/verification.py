@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import numpy as np
 
-from .acceptance import Test, draw_pairs, gain_of, n_rows_to_settle, p_value
+from .acceptance import Test, adjust, draw_pairs, gain_of, n_rows_to_settle, p_value
 from .ledger import Ledger, SearchBudget
 from .trials import Answers, Step, Trial
 from .verdict import Candidate, Gain, Verdict
@@ -57,10 +57,14 @@ def verify(
                 Trial(mutation=name, text=candidate.templates[name], split="val", row=pair.row)
             )
     outcomes = yield from ledger.evaluate(trials)
+    raw, readings = [], []
+    for mine_, theirs_ in zip(outcomes[::2], outcomes[1::2], strict=True):
+        raw.append(mine_.gain - theirs_.gain)
+        known = mine_.original is not None and theirs_.original is not None
+        readings.append(mine_.original - theirs_.original if known else 0.0)  # type: ignore[operator]
     by_row: dict[int, list[float]] = {}
     by_name: dict[str, list[float]] = {}
-    for i, pair in enumerate(pairs):
-        difference = outcomes[2 * i].gain - outcomes[2 * i + 1].gain
+    for pair, difference in zip(pairs, adjust(raw, readings), strict=True):
         by_row.setdefault(pair.row, []).append(difference)
         if pair.candidate == pair.seed:
             by_name.setdefault(names[pair.candidate], []).append(difference)
