@@ -51,7 +51,7 @@ _STEP = 1.6
 # A pull towards the start, as a normal prior on the logarithm.
 _PRIOR_SD = 1.2
 # Prior mean and standard deviation of the trust in what proposers stand behind, alone and together.
-_TRUST, _TRUST_SD = np.array([0.2, 0.1]), np.array([0.2, 0.2])
+_TRUST, _TRUST_SD = np.array([0.2, 0.3]), np.array([0.2, 0.2])
 # Of the reading of the original, in its own standard deviations.
 _READING_SD = 1.0
 

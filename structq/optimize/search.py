@@ -46,7 +46,7 @@ class SearchSettings:
     """Of them, new texts as they were proposed."""
     min_cells: int = 3
     """Fewest cells of a batch."""
-    max_sentences: int = 9
+    max_sentences: int = 12
     """Most sentences after the purpose sentence."""
     max_sentences_if_few: int = 6
     """The same below 1,500 calls: few calls tell few sentences apart."""
@@ -54,7 +54,7 @@ class SearchSettings:
     """Share of the search's calls that goes to proposals."""
     proposal_share_if_few: float = 0.2
     """The same below 1,500 calls: a proposal costs less than a trial and tells more."""
-    proposals_first: float = 0.4
+    proposals_first: float = 0.7
     """Share of the proposals that is asked for before anything is tried."""
     specific: bool = True
     """Whether a sentence may be worth something else in each mutation; not below 1,500 calls."""
