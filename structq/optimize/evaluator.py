@@ -174,7 +174,7 @@ class Evaluator:
             evolved = await self._evolve(self._worker(trial), trial.mutation, asked, tab)
         except StructqError as error:
             return self._failed(trial, _reason(error), tab.n_made)
-        if praises_itself(evolved) and not praises_itself(row["response"]):
+        if praises_itself(evolved, row["response"]):
             # A judge that reads text may believe it, and no test on the same judge would show it.
             failed = self._failed(trial, "not scored: the evolution praises itself", tab.n_made)
             return replace(failed, evolved=evolved)
