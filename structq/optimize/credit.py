@@ -132,8 +132,8 @@ class SentenceCredit:
         if n_new * 8 >= len(self._observations) > 0:
             self._sds = _tuned(task, self._sds)
             self._n_tuned = len(self._observations)
-        posterior = task.solve(self._sds)
-        self._promise = posterior.shared(n_sentences)
+        posterior = task.solve(self._sds, n_sentences)
+        self._promise = posterior.shared()
         return posterior
 
     def _task(self, layout: Layout, lift: Floats) -> _Task:
@@ -158,7 +158,7 @@ class _Task:
         self._layout = layout
         self._lift = lift
         self._n_free = max(n_free, 1)
-        self._observed = y
+        self._n_observed = len(y)
         # Without data any unit will do: only the order of programs matters then.
         self._unit = float(np.sqrt(y @ y / self._n_free)) if len(y) else 1.0
         self._centre = np.zeros(x.shape[1])
@@ -168,7 +168,7 @@ class _Task:
         self._moment = x.T @ rest
         self._square = float(rest @ rest)
 
-    def solve(self, sds: dict[str, float]) -> Posterior:
+    def solve(self, sds: dict[str, float], n_sentences: int) -> Posterior:
         """The posterior at these prior standard deviations."""
         precision = self._gram + np.diag(self._shrinkage(sds))
         step = np.linalg.solve(precision, self._moment)
@@ -179,7 +179,8 @@ class _Task:
             mean=(self._centre + step)[:-1],
             # The reading of the original is no property of a program.
             covariance=np.linalg.inv(precision)[:-1, :-1],
-            noise=rest / self._n_free if len(self._observed) else 1.0,
+            noise=rest / self._n_free if self._n_observed else 1.0,
+            n_sentences=n_sentences,
         )
 
     def evidence(self, sds: dict[str, float]) -> float:

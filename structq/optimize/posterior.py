@@ -39,34 +39,42 @@ class Posterior:
         mean: Of each column, and of the two trusts.
         covariance: Of those, in units of the noise.
         noise: Variance of one gain on its cell.
+        n_sentences: How many sentences there are, with a column or without.
     """
 
     def __init__(
-        self, *, layout: Layout, lift: Floats, mean: Floats, covariance: Floats, noise: float
+        self,
+        *,
+        layout: Layout,
+        lift: Floats,
+        mean: Floats,
+        covariance: Floats,
+        noise: float,
+        n_sentences: int,
     ) -> None:
         self.noise = noise
         self._layout = layout
+        self._n_sentences = n_sentences
         self._lift = lift
         self._mean = mean
         self._covariance = covariance
         self._values = self._columns(mean)
 
-    def expected(self, n_sentences: int) -> list[Effects]:
-        """The expected effects in each mutation, for sentences 0 to n."""
-        return self._effects(self._values, n_sentences)
+    def expected(self) -> list[Effects]:
+        """The expected effects in each mutation."""
+        return self._effects(self._values)
 
-    def shared(self, n_sentences: int) -> Floats:
+    def shared(self) -> Floats:
         """The expected worth of each sentence, over the mutations."""
-        return np.asarray(np.mean([e.alone for e in self.expected(n_sentences)], axis=0))
+        return np.asarray(np.mean([e.alone for e in self.expected()], axis=0))
 
-    def draw(self, rng: np.random.Generator, n_draws: int, n_sentences: int) -> list[list[Effects]]:
+    def draw(self, rng: np.random.Generator, n_draws: int) -> list[list[Effects]]:
         """Effects as they may be (Thompson sampling), in each mutation, for each draw."""
         n = len(self._mean)
         factor = np.linalg.cholesky(self._covariance + 1e-12 * np.eye(n))
         shifts = factor @ rng.normal(size=(n, n_draws)) * np.sqrt(self.noise)
         return [
-            self._effects(self._columns(self._mean + shifts[:, i]), n_sentences)
-            for i in range(n_draws)
+            self._effects(self._columns(self._mean + shifts[:, i])) for i in range(n_draws)
         ]
 
     def worths(self, programs: Sequence[Program], weights: Sequence[float]) -> Floats:
@@ -92,8 +100,8 @@ class Posterior:
         n = len(self._lift)
         return np.asarray(values[:n] + self._lift @ values[n:])
 
-    def _effects(self, values: Floats, n_sentences: int) -> list[Effects]:
-        layout = self._layout
+    def _effects(self, values: Floats) -> list[Effects]:
+        layout, n_sentences = self._layout, self._n_sentences
         index = list(layout.sentences)
         alone = np.full((layout.n_mutations, n_sentences), _NEVER * np.sqrt(self.noise))
         alone[:, index] = values[0] + values[layout.part("sentence")]

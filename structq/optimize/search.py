@@ -269,7 +269,6 @@ class _Run:
 
     def _choose_arms(self) -> list[Program]:
         """The best so far, what was just proposed, and what may be better."""
-        n = len(self.pool.sentences)
         arms = dict.fromkeys([self.best])
         worths = self._posterior.worths(self._fresh, self._weights)
         order = [self._fresh[i] for i in np.argsort(-worths, kind="stable")]
@@ -278,7 +277,7 @@ class _Run:
         # Texts that nobody got round to are forgotten: their sentences are not.
         self._fresh = order[self.settings.n_fresh :][: self.settings.n_arms]
         wanted = self.settings.n_arms - len(arms)
-        for effects in self._posterior.draw(self.rng, max(wanted, 0), n):
+        for effects in self._posterior.draw(self.rng, max(wanted, 0)):
             arms[self._recombined(effects)] = None
         if len(arms) == 1:
             arms[self.seed_program] = None
@@ -292,12 +291,11 @@ class _Run:
 
     def _update_best(self) -> None:
         """The program with the highest expected gain; the one in place unless another is above."""
-        n = len(self.pool.sentences)
         texts = self._evidence.best_texts(6)
         most = self.settings.max_sentences
         combined = tuple(
             recombine(e, [self.best[m], self.seed_program[m], *texts], max_sentences=most)
-            for m, e in enumerate(self._posterior.expected(n))
+            for m, e in enumerate(self._posterior.expected())
         )
         programs = [self.best, combined, *((text,) * len(self.pool.names) for text in texts)]
         found = programs[int(self._posterior.worths(programs, self._weights).argmax())]
@@ -361,15 +359,14 @@ class _Run:
         return arms[winner], _belief(base.mean + mean, spread)
 
     def _finalists(self) -> list[Program]:
-        n = len(self.pool.sentences)
-        expected = self._posterior.expected(n)
+        expected = self._posterior.expected()
         shared = _pooled(expected, self._weights)
         start = max(set(self.best), key=lambda s: shared.worth(s))
         same = recombine(shared, [start], max_sentences=self.settings.max_sentences)
         arms = dict.fromkeys([self.best, (same,) * len(self.pool.names)])
         for sentences in self._evidence.best_texts(2):
             arms[(sentences,) * len(self.pool.names)] = None
-        for effects in self._posterior.draw(self.rng, 2, n):
+        for effects in self._posterior.draw(self.rng, 2):
             arms[self._recombined(effects)] = None
         good = [arm for arm in arms if arm == self.best or renders(self.pool, arm)]
         return good[: self.settings.n_finalists]

@@ -30,19 +30,19 @@ def learned(n_cells=120, noise=0.3, *, extra=lambda m, ids: 0.0, seed=0, scale=1
 
 @pytest.mark.parametrize("scale", [0.01, 1.0, 100.0])
 def test_effects_are_found_whatever_the_scale_and_the_rows(scale):
-    effects = learned(scale=scale).believe(4).expected(4)[0]
+    effects = learned(scale=scale).believe(4).expected()[0]
     assert [effects.worth([i]) / scale for i in range(4)] == pytest.approx(EFFECTS, abs=0.12)
 
 
 def test_effects_of_one_mutation_are_kept_apart():
     posterior = learned(extra=lambda m, ids: 0.5 * (m == 1) * (2 in ids)).believe(4)
-    first, second = (effects.worth([2]) for effects in posterior.expected(4))
+    first, second = (effects.worth([2]) for effects in posterior.expected())
     assert second - first > 0.2
 
 
 def test_two_that_only_work_together_are_found():
     posterior = learned(300, extra=lambda m, ids: 0.8 * (1 in ids and 2 in ids)).believe(4)
-    effects = posterior.expected(4)[0]
+    effects = posterior.expected()[0]
     assert effects.worth([1, 2]) > effects.worth([1]) + effects.worth([2]) + 0.3
 
 
@@ -56,32 +56,32 @@ def test_a_contrast_knows_how_sure_it_is():
 
 def test_draws_scatter_as_the_contrast_says():
     posterior = learned(30).believe(4)
-    draws = posterior.draw(np.random.default_rng(0), 400, 4)
+    draws = posterior.draw(np.random.default_rng(0), 400)
     found = np.array([effects[0].worth([0]) for effects in draws])
-    assert found.mean() == pytest.approx(posterior.expected(4)[0].worth([0]), abs=0.03)
+    assert found.mean() == pytest.approx(posterior.expected()[0].worth([0]), abs=0.03)
     assert found.std() > 0.01
 
 
 def test_one_template_alone_says_nothing():
     credit = SentenceCredit(1)
     credit.learn([Observation(mutation=0, sentences=(0,), gain=9.0)])
-    assert credit.believe(1).expected(1)[0].worth([0]) == 0
+    assert credit.believe(1).expected()[0].worth([0]) == 0
 
 
 def test_proposers_are_trusted_as_far_as_they_are_right():
     right = Hopes(alone=dict(enumerate((1.0, 0.0, 0.5, 0.9))))
     wrong = Hopes(alone=dict(enumerate((0.0, 1.0, 0.5, 0.1))))
-    none, helped, misled = (learned(4).believe(5, hopes) for hopes in (Hopes(), right, wrong))
+    none, helped, misled = (learned(4).believe(4, hopes) for hopes in (Hopes(), right, wrong))
     unseen = Hopes(alone={**right.alone, 4: 1.0})
 
     def lead(posterior):
-        effects = posterior.expected(4)[0]
+        effects = posterior.expected()[0]
         return effects.worth([0]) - effects.worth([1])
 
     assert lead(helped) > lead(none) > lead(misled)
     posterior = learned(200).believe(5, unseen)
-    assert posterior.expected(5)[0].worth([4]) > posterior.expected(5)[0].worth([1])
-    assert lead(learned(200).believe(5, wrong)) == pytest.approx(0.6, abs=0.2)
+    assert posterior.expected()[0].worth([4]) > posterior.expected()[0].worth([1])
+    assert lead(learned(200).believe(4, wrong)) == pytest.approx(0.6, abs=0.2)
 
 
 def test_readings_of_the_original_are_taken_out_of_the_noise():
@@ -118,7 +118,7 @@ def test_many_sentences_get_no_more_columns():
             Observation(mutation=i % 2, sentences=s, gain=float(len(s))) for s in ((i,), (i, i + 1))
         ])  # fmt: skip
     posterior = credit.believe(300)
-    assert len(posterior.expected(300)[0].alone) == 300
+    assert len(posterior.expected()[0].alone) == 300
     assert len(posterior._mean) < 400
 
 
