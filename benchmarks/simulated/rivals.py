@@ -113,7 +113,9 @@ class SimulatedEngine:
         self._meter.pay(1)
         prompt = request.messages[-1].text
         text = self._proposer.write(prompt)
-        if (asked := prompt.rpartition("Respond with a JSON object in the following order")[2]) != prompt:
+        if (
+            asked := prompt.rpartition("Respond with a JSON object in the following order")[2]
+        ) != prompt:
             return json.dumps(dict.fromkeys(re.findall(r"`(\w+)`", asked), text))
         fields = re.findall(r"`\[\[ ## (\w+) ## \]\]`", prompt)
         if fields:

@@ -73,9 +73,7 @@ class Posterior:
         n = len(self._mean)
         factor = np.linalg.cholesky(self._covariance + 1e-12 * np.eye(n))
         shifts = factor @ rng.normal(size=(n, n_draws)) * np.sqrt(self.noise)
-        return [
-            self._effects(self._columns(self._mean + shifts[:, i])) for i in range(n_draws)
-        ]
+        return [self._effects(self._columns(self._mean + shifts[:, i])) for i in range(n_draws)]
 
     def worths(self, programs: Sequence[Program], weights: Sequence[float]) -> Floats:
         """Expected gain of each beside the bare purpose sentences, whole texts included."""

@@ -39,6 +39,7 @@ class Writers:
         proposers: Sequence[Proposer],
         pool: Pool,
         frames: Mapping[str, Frame],
+        *,
         known: Sequence[tuple[int, ...]],
         most: int,
         history: list[str],

@@ -59,7 +59,7 @@ class Outcome:
     failure: str | None = None
     """Why there is no evolution or no score."""
     original: float | None = None
-    """What the scorer gave the original this time, on any scale; its scatter is noise of the gain."""
+    """What the scorer gave the original this time, on any scale: its scatter is noise."""
 
 
 @dataclass(frozen=True, kw_only=True)
