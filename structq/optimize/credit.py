@@ -178,7 +178,7 @@ class _Task:
             lift=self._lift,
             mean=(self._centre + step)[:-1],
             # The reading of the original is no property of a program.
-            covariance=np.linalg.inv(precision)[:-1, :-1],
+            covariance=np.asarray(np.linalg.inv(precision)[:-1, :-1], dtype=np.float64),
             noise=rest / self._n_free if self._n_observed else 1.0,
             n_sentences=n_sentences,
         )

@@ -74,9 +74,9 @@ class Exploration:
             proposers,
             self.pool,
             self.frames,
-            self.seed_program,
-            settings.max_sentences,
-            self.history,
+            known=self.seed_program,
+            most=settings.max_sentences,
+            history=self.history,
         )
         self.evidence = Evidence(rows)
         self._fresh: list[Program] = []
