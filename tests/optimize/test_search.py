@@ -152,7 +152,7 @@ def test_the_library_needs_no_lm():
 def test_proposers_take_turns():
     proposers = [Reflective(), Paraphrase(), Crossover(), Library()]
     lm = FakeLM()
-    run(make_search(1_500, proposers=proposers), lm)
+    run(make_search(600, proposers=proposers), lm)
     prompts = [prompt for step in lm.steps if isinstance(step, Ask) for prompt in step.prompts]
     assert any("other words" in prompt for prompt in prompts)
     assert any("new version" in prompt for prompt in prompts)
