@@ -139,8 +139,7 @@ class SentenceCredit:
     def _task(self, layout: Layout, lift: Floats) -> _Task:
         seen = self._observations
         rows = layout.rows([o.sentences for o in seen], [o.mutation for o in seen])
-        readings = [0.0 if o.original is None else o.original for o in seen]
-        x = np.hstack([rows, rows @ lift, np.reshape(readings, (-1, 1))])
+        x = np.hstack([rows, rows @ lift, self._readings().reshape(-1, 1)])
         y = np.array([o.gain for o in seen])
         if self._starts:
             counts = np.diff([*self._starts, len(seen)])
@@ -149,6 +148,17 @@ class SentenceCredit:
         spread = float(np.sqrt(np.mean(x[:, -1] ** 2))) if len(seen) else 0.0
         x[:, -1] /= spread or 1.0
         return _Task(layout=layout, lift=lift, x=x, y=y, n_free=len(seen) - len(self._starts))
+
+    def _readings(self) -> Floats:
+        """Of the original, each less the mean of its cell; 0 where there is none."""
+        given = [o.original for o in self._observations]
+        known = np.array([value is not None for value in given], dtype=np.float64)
+        values = np.array([0.0 if value is None else value for value in given])
+        if not self._starts:
+            return values
+        counts = np.diff([*self._starts, len(given)])
+        sums, ns = (np.add.reduceat(part, self._starts) for part in (values, known))
+        return np.asarray(known * (values - np.repeat(sums / np.maximum(ns, 1.0), counts)))
 
 
 class _Task:
