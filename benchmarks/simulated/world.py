@@ -68,6 +68,8 @@ class World:
     """What the judge adds to the response that it happens to see first."""
     length_bias: float = 0.0
     """What the judge adds for each sentence of the template: more is written."""
+    insight: float = 0.6
+    """How often the proposer's LM adds a sentence because it knows that it helps."""
     praise: float = 0.0
     """What a response that praises itself adds to the judge's reading, and not to its quality."""
 
@@ -168,7 +170,7 @@ class World:
             inside[list({i, j})] ^= True
 
 
-def make_world(kind: str, seed: int) -> World:
+def make_world(kind: str, seed: int, *, insight: float = 0.6) -> World:
     """One of ``KINDS``, with effects drawn by the seed."""
     rng = np.random.default_rng((seed, KINDS.index(kind)))
     n, m = len(BANK), len(PURPOSES)
@@ -178,7 +180,7 @@ def make_world(kind: str, seed: int) -> World:
     main[order[:14]] = rng.gamma(2.0, 0.153, 14)
     main[order[14:27]] = -rng.gamma(2.0, 0.13, 13)
     deviation = 0.08 * rng.normal(size=(m, n))
-    facts: dict[str, object] = {}
+    facts: dict[str, object] = {"insight": insight}
     if kind == "specific":
         deviation *= 4
     elif kind == "interacting":
