@@ -199,7 +199,8 @@ def mipro(world: World, seed: int, budget: int) -> tuple[Mapping[str, str], int]
 
     Candidates and rows are as many as their product allows, and trials go on until it is spent.
     """
-    n_candidates, n_val = {500: (6, 40), 2_000: (12, 75)}.get(budget, (36, N_ROWS))
+    sizes = {500: (6, 40, 25, 20), 2_000: (20, 45, 45, 150)}
+    n_candidates, n_val, n_batch, n_trials = sizes.get(budget, (36, N_ROWS, 45, 200))
 
     def build(student: EvolQuality, lm: dspy.LM, engine: SimulatedEngine, meter: Meter) -> Any:
         tuner = dspy.MIPROv2(
@@ -209,7 +210,7 @@ def mipro(world: World, seed: int, budget: int) -> tuple[Mapping[str, str], int]
         )  # fmt: skip
         return tuner.compile(
             student, trainset=_examples(N_ROWS), valset=_examples(n_val, N_ROWS),
-            num_trials=max(20, budget // 40), minibatch_size=25,
+            num_trials=n_trials, minibatch_size=n_batch,
             max_bootstrapped_demos=0, max_labeled_demos=0,
             program_aware_proposer=False, data_aware_proposer=False, tip_aware_proposer=False,
             fewshot_aware_proposer=False,
