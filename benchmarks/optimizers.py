@@ -3,6 +3,8 @@
     python benchmarks/optimizers.py                      # structq's search on every simulator
     python benchmarks/optimizers.py --methods structq random copro mipro gepa --seeds 20
     python benchmarks/optimizers.py --simulators null --seeds 100 --budgets 500 2000
+    python benchmarks/optimizers.py --insight 0          # proposals of an LM that knows nothing
+    python benchmarks/optimizers.py --calibrate          # how difficult the simulators are
 
 The truth of a simulator is known (see ``simulated/world.py``), so what a result is worth is
 computed and not estimated: share = (result - seed) / (best - seed), where best is the best that can
@@ -38,6 +40,7 @@ from dataclasses import dataclass
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
+from simulated.calibration import calibrate
 from simulated.driver import run_search
 from simulated.wording import PRAISE
 from simulated.world import KINDS, make_world
@@ -63,10 +66,10 @@ class Result:
     """CPU seconds of the optimizer itself."""
 
 
-def run_one(job: tuple[str, str, int, int]) -> Result:
+def run_one(job: tuple[str, str, int, int, float]) -> Result:
     """One method in one world."""
-    method, kind, seed, budget = job
-    world = make_world(kind, seed)
+    method, kind, seed, budget, insight = job
+    world = make_world(kind, seed, insight=insight)
     started = time.process_time()
     if method == "structq":
         found = run_search(world, seed, budget)
@@ -158,16 +161,21 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20, help="worlds of each kind")
     parser.add_argument("--first-seed", type=int, default=1_000)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--insight", type=float, default=0.6, help="of the proposer's LM")
+    parser.add_argument("--calibrate", action="store_true", help="run no optimizer")
     args = parser.parse_args()
     print(f"python {shlex.join(sys.argv)}", flush=True)
     print(f"numpy {np.__version__}, 100 + 100 rows, 5 mutations, level 0.05", flush=True)
+    if args.calibrate:
+        print("\n".join(calibrate("plain", range(args.seeds))), flush=True)
+        return
     seeds = range(args.first_seed, args.first_seed + args.seeds)
     methods = list(available(args.methods))
     with ProcessPoolExecutor(args.processes) as pool:
         for budget in args.budgets:
             for kind in args.simulators:
                 for method in methods:
-                    jobs = [(method, kind, seed, budget) for seed in seeds]
+                    jobs = [(method, kind, seed, budget, args.insight) for seed in seeds]
                     results = list(pool.map(run_one, jobs))
                     print(describe(method, kind, budget, results), flush=True)
 

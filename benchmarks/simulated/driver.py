@@ -6,10 +6,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from structq.optimize.gate import praises_itself
 from structq.optimize.ledger import SearchBudget
 from structq.optimize.proposers import Proposer, Reflective
 from structq.optimize.search import SearchSettings, template_search
-from structq.optimize.trials import Answers, Ask, Evaluate, Outcome
+from structq.optimize.trials import Answers, Ask, Evaluate, Outcome, Trial
 from structq.optimize.verdict import Candidate, Finding
 
 from .proposer import SimulatedProposer
@@ -65,16 +66,24 @@ def run_search(
             n_calls += len(step.prompts)
             answers = Answers(replies=tuple(writer.write(prompt) for prompt in step.prompts))
         else:
-            n_calls += 2 * len(step.trials)
             answers = Answers(outcomes=_outcomes(world, step))
+            n_calls += sum(outcome.n_calls for outcome in answers.outcomes)
         simulated_s += time.process_time() - began
 
 
 def _outcomes(world: World, step: Evaluate) -> tuple[Outcome, ...]:
-    outcomes = []
-    for trial in step.trials:
-        # Validation rows are other rows.
-        row = trial.row if trial.split == "train" else N_ROWS + trial.row
-        reading = world.reading(row, trial.mutation, trial.text)
-        outcomes.append(Outcome(trial=trial, gain=reading.gain, n_calls=2, evolved=reading.evolved))
-    return tuple(outcomes)
+    return tuple(_outcome(world, trial) for trial in step.trials)
+
+
+def _outcome(world: World, trial: Trial) -> Outcome:
+    # Validation rows are other rows.
+    row = trial.row if trial.split == "train" else N_ROWS + trial.row
+    reading = world.reading(row, trial.mutation, trial.text)
+    if praises_itself(reading.evolved, f"Response {row}."):
+        # As structq's evaluator does: the judge is not asked.
+        reason = "not scored: the evolution praises itself"
+        return Outcome(trial=trial, gain=-1.0, n_calls=1, evolved=reading.evolved, failure=reason)
+    return Outcome(
+        trial=trial, gain=reading.gain, n_calls=2, evolved=reading.evolved,
+        original=reading.original,
+    )  # fmt: skip

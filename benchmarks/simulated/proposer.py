@@ -19,15 +19,15 @@ class SimulatedProposer:
     """Writes templates of a world's bank.
 
     Args:
-        world: Whose sentences it writes.
+        world: Whose sentences it writes. By its ``insight`` a sentence that is added is one that is
+            known to help.
         seed: Fixes what it writes; the same prompt asked twice gets two answers.
-        insight: How often it adds a sentence that is known to help or leaves out one that harms.
     """
 
-    def __init__(self, world: World, seed: int, insight: float = 0.55) -> None:
+    def __init__(self, world: World, seed: int) -> None:
         self._world = world
         self._rng = np.random.default_rng((seed, 7))
-        self._insight = insight
+        self._insight = world.insight
         self._mates = {i: j for pair in world.pairs for i, j in (pair, pair[::-1])}
         # What it may understand of a sentence: its worth in good company.
         self._promise = world.main.copy()

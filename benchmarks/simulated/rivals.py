@@ -113,6 +113,10 @@ class SimulatedEngine:
         self._meter.pay(1)
         prompt = request.messages[-1].text
         text = self._proposer.write(prompt)
+        if (
+            asked := prompt.rpartition("Respond with a JSON object in the following order")[2]
+        ) != prompt:
+            return json.dumps(dict.fromkeys(re.findall(r"`(\w+)`", asked), text))
         fields = re.findall(r"`\[\[ ## (\w+) ## \]\]`", prompt)
         if fields:
             return "\n\n".join(f"[[ ## {field} ## ]]\n{text}" for field in dict.fromkeys(fields))
@@ -179,7 +183,8 @@ def copro(world: World, seed: int, budget: int) -> tuple[Mapping[str, str], int]
     def build(student: EvolQuality, lm: dspy.LM, engine: SimulatedEngine, meter: Meter) -> Any:
         # Only the rows of the predictor that changes are asked anew.
         n_texts = 5 * breadth * depth
-        n_rows = max(5, min(N_ROWS, 5 * ((budget - n_texts) // (2 * n_texts))))
+        # A little more than there is: what is left over is spent as well.
+        n_rows = max(5, min(N_ROWS, 5 * (1 + (budget - n_texts) // (2 * n_texts))))
         tuner = dspy.COPRO(
             prompt_model=lm, metric=_metric(engine), breadth=breadth, depth=depth, track_stats=False
         )
@@ -190,11 +195,14 @@ def copro(world: World, seed: int, budget: int) -> tuple[Mapping[str, str], int]
 
 
 def mipro(world: World, seed: int, budget: int) -> tuple[Mapping[str, str], int]:
-    """No demos: instructions alone, as for the others."""
-    n_candidates = {500: 4, 2_000: 8}.get(budget, 16)
+    """No demos: instructions alone, as for the others.
+
+    Candidates and rows are as many as their product allows, and trials go on until it is spent.
+    """
+    sizes = {500: (6, 40, 25, 20), 2_000: (20, 45, 45, 150)}
+    n_candidates, n_val, n_batch, n_trials = sizes.get(budget, (36, N_ROWS, 45, 200))
 
     def build(student: EvolQuality, lm: dspy.LM, engine: SimulatedEngine, meter: Meter) -> Any:
-        n_val = {500: 25, 2_000: 50}.get(budget, N_ROWS)
         tuner = dspy.MIPROv2(
             metric=_metric(engine), prompt_model=lm, task_model=lm, auto=None, seed=seed,
             num_candidates=n_candidates, max_bootstrapped_demos=0, max_labeled_demos=0,
@@ -202,7 +210,7 @@ def mipro(world: World, seed: int, budget: int) -> tuple[Mapping[str, str], int]
         )  # fmt: skip
         return tuner.compile(
             student, trainset=_examples(N_ROWS), valset=_examples(n_val, N_ROWS),
-            num_trials=max(4, budget // 50), minibatch_size=min(25, n_val),
+            num_trials=n_trials, minibatch_size=n_batch,
             max_bootstrapped_demos=0, max_labeled_demos=0,
             program_aware_proposer=False, data_aware_proposer=False, tip_aware_proposer=False,
             fewshot_aware_proposer=False,
@@ -224,10 +232,12 @@ def gepa(world: World, seed: int, budget: int) -> tuple[Mapping[str, str], int]:
             return dspy.Prediction(score=score, feedback=f"The score is {score:.2f}.")
 
         n_val = {500: 25, 2_000: 50}.get(budget, N_ROWS)
+        # A step's cost: a proposal, two minibatches of three, one mutation's rows of the valset.
+        step = 1 + 2 * 2 * 3 + 2 * n_val // 5
         tuner = dspy.GEPA(
             metric=metric, reflection_lm=lm, max_metric_calls=10 * budget, num_threads=1,
             component_selector=_RanInMinibatch(), seed=seed,
-            gepa_kwargs={"stop_callbacks": [lambda state: meter.n_calls + 2 * n_val > budget]},
+            gepa_kwargs={"stop_callbacks": [lambda state: meter.n_calls + step > budget]},
         )  # fmt: skip
         return tuner.compile(student, trainset=_examples(N_ROWS), valset=_examples(n_val, N_ROWS))
 

@@ -34,6 +34,8 @@ class Reading:
 
     gain: float
     """Judge's reading of the evolved response less that of the original."""
+    original: float
+    """Judge's reading of the original, this time."""
     evolved: str
     """The response; it praises itself if the template asked for that."""
 
@@ -66,6 +68,8 @@ class World:
     """What the judge adds to the response that it happens to see first."""
     length_bias: float = 0.0
     """What the judge adds for each sentence of the template: more is written."""
+    insight: float = 0.6
+    """How often the proposer's LM adds a sentence because it knows that it helps."""
     praise: float = 0.0
     """What a response that praises itself adds to the judge's reading, and not to its quality."""
 
@@ -131,7 +135,8 @@ class World:
         before = _sigmoid(original + self.judge_noise * noise[1])
         after = _sigmoid(evolved + bias + self.judge_noise * noise[2])
         tail = f" {PRAISED}" if praises else ""
-        return Reading(gain=float(after - before), evolved=f"Response {row}, rewritten.{tail}")
+        evolved_text = f"Response {row}, rewritten.{tail}"
+        return Reading(gain=float(after - before), original=float(before), evolved=evolved_text)
 
     def _row_quality(self, row: int) -> float:
         return float(np.random.default_rng(_key(self.seed, self.kind, row)).normal())
@@ -165,17 +170,17 @@ class World:
             inside[list({i, j})] ^= True
 
 
-def make_world(kind: str, seed: int) -> World:
+def make_world(kind: str, seed: int, *, insight: float = 0.6) -> World:
     """One of ``KINDS``, with effects drawn by the seed."""
     rng = np.random.default_rng((seed, KINDS.index(kind)))
     n, m = len(BANK), len(PURPOSES)
     main = np.zeros(n)
     order = rng.permutation(n)
     # About a third of what is proposed helps, a third harms, a third is neither.
-    main[order[:14]] = rng.gamma(2.0, 0.17, 14)
-    main[order[14:27]] = -rng.gamma(2.0, 0.15, 13)
+    main[order[:14]] = rng.gamma(2.0, 0.153, 14)
+    main[order[14:27]] = -rng.gamma(2.0, 0.13, 13)
     deviation = 0.08 * rng.normal(size=(m, n))
-    facts: dict[str, object] = {}
+    facts: dict[str, object] = {"insight": insight}
     if kind == "specific":
         deviation *= 4
     elif kind == "interacting":

@@ -24,13 +24,14 @@ from numpy.typing import NDArray
 
 from .verdict import Gain
 
-__all__ = ["Pair", "Test", "draw_pairs", "gain_of", "n_rows_to_settle", "p_value"]
+__all__ = ["Pair", "Test", "adjust", "draw_pairs", "gain_of", "n_rows_to_settle", "p_value"]
 
 Floats = NDArray[np.float64]
 Test = Literal["sign-flip", "t", "bootstrap"]
 
 _N_FLIPS = 9_999
 _POWER = 0.8
+_FEWEST_TO_ADJUST = 15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,26 @@ def draw_pairs(
             mine, theirs = (int(min(np.searchsorted(e, u, side="right"), len(e) - 1)) for e in ends)
             pairs.append(Pair(row=row, candidate=mine, seed=theirs))
     return pairs[:n_pairs]
+
+
+def adjust(differences: Sequence[float], readings: Sequence[float]) -> list[float]:
+    """Differences without what chance readings of the original put into them.
+
+    A pair's two trials score the same original twice. What the two scores differ by is noise that
+    entered both gains; the differences are regressed on it, through zero. Where the two programs
+    change names both columns change their signs, the slope stays, and the sign-flip test of the
+    result is as exact as that of the differences.
+
+    Args:
+        differences: Candidate's gain less the seed's, one a pair.
+        readings: Original's score beside the candidate's less that beside the seed's.
+    """
+    d, c = np.asarray(differences, dtype=np.float64), np.asarray(readings, dtype=np.float64)
+    square = float(c @ c)
+    # With few pairs the slope would be noise itself.
+    if len(d) < _FEWEST_TO_ADJUST or square <= 0:
+        return list(differences)
+    return [float(value) for value in d - (d @ c) / square * c]
 
 
 def p_value(differences: Sequence[float] | Floats, test: Test, rng: np.random.Generator) -> float:

@@ -74,7 +74,7 @@ def make_brief(
     seed: int,
 ) -> Brief:
     """What is known of a mutation."""
-    effects = posterior.expected(len(pool.sentences))[mutation]
+    effects = posterior.expected()[mutation]
     worths = [
         Worth(text=text, gain=float(worth))
         for text, worth in zip(pool.sentences, effects.alone, strict=True)

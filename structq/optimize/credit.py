@@ -5,51 +5,55 @@ cell: gains are centred there, so that neither the row nor the mutation needs a 
 left is explained by
 
 - how many sentences there are (the pooled worth of one, and a bend: too many may spoil it),
-- each sentence, as a deviation from the pooled worth, shared by all mutations,
+- each sentence, as a deviation from that, shared by all mutations,
 - each sentence in one mutation, as a deviation from that,
-- each two sentences that were tried together, and
-- each whole text: what cannot be credited to its parts.
+- two sentences together, beyond each alone,
+- each whole text: what cannot be credited to its parts,
+- what proposers stand behind (see ``votes``), by a trust that the data decide, and
+- how the judge happened to read the original, where it says so: that reading is noise.
 
-All of them are shrunk to zero, each group by its own prior variance; the variances are chosen by
-marginal likelihood, so that a group that explains nothing costs little. Variances are relative to
-that of the noise, and so the scale of the metric does not matter.
+All of them are shrunk, each group by its own prior variance; the variances are chosen by marginal
+likelihood, so that a group that explains nothing costs little. Variances are relative to that of
+the noise, and so the scale of the metric does not matter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .recombine import Effects
-from .sentences import Program
+from .features import GROUPS, Layout, Text, make_layout
+from .posterior import Contrast, Posterior
+from .votes import Hopes
 
 __all__ = ["Contrast", "Credit", "Observation", "Posterior", "SentenceCredit"]
 
 Floats = NDArray[np.float64]
-Key = tuple[Any, ...]
 
-_GROUPS = ("count", "bend", "sentence", "specific", "pair", "text")
 # Prior standard deviations of an effect, in units of the noise of one trial: where the search for
 # better ones begins, and how far it may go from there.
 _START = {
     "count": 0.1,
     "bend": 0.06,
     "sentence": 0.15,
-    "specific": 0.02,
-    "pair": 0.02,
-    "text": 0.02,
+    "specific": 0.03,
+    "pair": 0.05,
+    "text": 0.05,
 }
 _TUNED = ("sentence", "specific", "pair", "text")
 _LOWEST, _HIGHEST = 0.015, 1.2
 _STEP = 1.6
-# Prior mean of a sentence for each vote, in units of the noise of one trial.
-_TRUSTS = (0.0, 0.02, 0.05, 0.1)
 # A pull towards the start, as a normal prior on the logarithm.
 _PRIOR_SD = 1.2
+# Prior mean and standard deviation of the trust in what proposers stand behind, alone and together.
+_TRUST, _TRUST_SD = np.array([0.2, 0.3]), np.array([0.2, 0.2])
+# Of the reading of the original, in its own standard deviations.
+_READING_SD = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,31 +66,22 @@ class Observation:
     """Of the template, ascending."""
     gain: float
     """Finite."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Contrast:
-    """What is believed of the difference between two programs, as a normal distribution."""
-
-    mean: float
-    """Expected difference of gain, over the mutations."""
-    sd: float
-    """Standard deviation of that belief."""
+    original: float | None = None
+    """What the judge gave the original beside it, on any scale."""
 
 
 class Credit(Protocol):
     """Learns from cells and says what to believe of sentences.
 
     ``learn`` may be called any number of times with one cell each, ``believe`` at any time after.
-    A belief depends on what was learned and on nothing else.
     """
 
     def learn(self, cell: Sequence[Observation]) -> None:
         """Takes in the templates that ran on one cell."""
         ...
 
-    def believe(self, votes: Mapping[int, float] | None = None) -> Posterior:
-        """What to believe of every sentence that was learned of."""
+    def believe(self, n_sentences: int, hopes: Hopes | None = None) -> Posterior:
+        """What to believe of every sentence."""
         ...
 
 
@@ -95,245 +90,143 @@ class SentenceCredit:
 
     Args:
         n_mutations: How many mutations share their evidence.
-        max_pairs: Pairs that get an effect: the first that are seen together.
-        max_texts: Whole texts that get one.
+        specific: Whether a sentence may be worth something else in each mutation.
     """
 
-    def __init__(self, n_mutations: int, *, max_pairs: int = 160, max_texts: int = 60) -> None:
+    def __init__(self, n_mutations: int, *, specific: bool = True) -> None:
         self._n_mutations = n_mutations
-        self._room = {"pair": max_pairs, "text": max_texts}
-        self._places: dict[Key, int] = {("count",): 0, ("bend",): 1}
-        self._groups = ["count", "bend"]
-        self._gram = np.zeros((64, 64))
-        self._moment = np.zeros(64)
-        self._square = 0.0
-        self._n_free = 0
+        self._specific = specific
+        self._seen: Counter[Text] = Counter()
+        self._observations: list[Observation] = []
+        self._starts: list[int] = []
         self._sds = dict(_START)
-        self._votes: Mapping[int, float] = {}
-        self._trust = 0.0
-        self._n_unlearned = 0
+        self._n_tuned = 0
+        self._promise = np.zeros(0)
 
     def learn(self, cell: Sequence[Observation]) -> None:
         """Takes in the templates that ran on one cell; one alone says nothing."""
         if len(cell) < 2:
             return
-        features = [self._features(o.sentences, o.mutation, grow=True) for o in cell]
-        touched = sorted({place for row in features for place in row})
-        columns = {place: i for i, place in enumerate(touched)}
-        x = np.zeros((len(cell), len(touched)))
-        for i, row in enumerate(features):
-            for place, value in row.items():
-                x[i, columns[place]] = value
-        y = np.array([o.gain for o in cell])
-        x -= x.mean(axis=0)
-        y -= y.mean()
-        self._gram[np.ix_(touched, touched)] += x.T @ x
-        self._moment[touched] += x.T @ y
-        self._square += float(y @ y)
-        self._n_free += len(cell) - 1
-        self._n_unlearned += len(cell) - 1
+        self._starts.append(len(self._observations))
+        self._observations += cell
+        self._seen.update(o.sentences for o in cell)
 
-    def believe(self, votes: Mapping[int, float] | None = None) -> Posterior:
+    def believe(self, n_sentences: int, hopes: Hopes | None = None) -> Posterior:
         """The posterior at the prior variances that explain the data best.
 
         Args:
-            votes: How strongly proposers stand behind each sentence, on any scale; a sentence's
-                prior mean is this times a trust that the data decide, and that may be none.
+            n_sentences: Sentences 0 to n are asked about, tried or not.
+            hopes: What proposers stand behind.
         """
-        self._votes = votes or {}
-        # Priors change slowly: they are chosen anew when there is a tenth more to learn from.
-        if self._n_unlearned * 8 >= self._n_free:
-            self._tune()
-            self._n_unlearned = 0
-        n = len(self._groups)
-        precision = self._gram[:n, :n] + np.diag(self._shrinkage(self._sds))
-        prior = self._prior_mean(self._trust)
-        moment, square = self._less(prior)
-        mean = np.linalg.solve(precision, moment)
-        rest = square - float(moment @ mean)
-        mean = mean + prior
-        noise = max(rest, 1e-12) / max(self._n_free, 1)
+        hopes = hopes or Hopes()
+        # A new sentence is as promising as proposers are usually right.
+        promise = np.full(n_sentences, np.inf)
+        promise[: len(self._promise)] = self._promise
+        layout = make_layout(
+            self._seen, n_sentences, hopes, promise,
+            n_mutations=self._n_mutations, specific=self._specific,
+        )  # fmt: skip
+        task = self._task(layout, layout.lift(hopes))
+        # Priors change slowly: they are chosen anew when there is an eighth more to learn from.
+        n_new = len(self._observations) - self._n_tuned
+        if n_new * 8 >= len(self._observations) > 0:
+            self._sds = _tuned(task, self._sds)
+            self._n_tuned = len(self._observations)
+        posterior = task.solve(self._sds, n_sentences)
+        self._promise = posterior.shared()
+        return posterior
+
+    def _task(self, layout: Layout, lift: Floats) -> _Task:
+        seen = self._observations
+        rows = layout.rows([o.sentences for o in seen], [o.mutation for o in seen])
+        x = np.hstack([rows, rows @ lift, self._readings().reshape(-1, 1)])
+        y = np.array([o.gain for o in seen])
+        if self._starts:
+            counts = np.diff([*self._starts, len(seen)])
+            x -= np.repeat(np.add.reduceat(x, self._starts) / counts[:, None], counts, axis=0)
+            y -= np.repeat(np.add.reduceat(y, self._starts) / counts, counts)
+        spread = float(np.sqrt(np.mean(x[:, -1] ** 2))) if len(seen) else 0.0
+        x[:, -1] /= spread or 1.0
+        return _Task(layout=layout, lift=lift, x=x, y=y, n_free=len(seen) - len(self._starts))
+
+    def _readings(self) -> Floats:
+        """Of the original, each less the mean of its cell; 0 where there is none."""
+        given = [o.original for o in self._observations]
+        known = np.array([value is not None for value in given], dtype=np.float64)
+        values = np.array([0.0 if value is None else value for value in given])
+        if not self._starts:
+            return values
+        counts = np.diff([*self._starts, len(given)])
+        sums, ns = (np.add.reduceat(part, self._starts) for part in (values, known))
+        return np.asarray(known * (values - np.repeat(sums / np.maximum(ns, 1.0), counts)))
+
+
+class _Task:
+    """One regression: columns of the layout, two of trust, one of the original's reading."""
+
+    def __init__(self, *, layout: Layout, lift: Floats, x: Floats, y: Floats, n_free: int) -> None:
+        self._layout = layout
+        self._lift = lift
+        self._n_free = max(n_free, 1)
+        self._n_observed = len(y)
+        # Without data any unit will do: only the order of programs matters then.
+        self._unit = float(np.sqrt(y @ y / self._n_free)) if len(y) else 1.0
+        self._centre = np.zeros(x.shape[1])
+        self._centre[-3:-1] = _TRUST * self._unit
+        rest = y - x @ self._centre
+        self._gram = x.T @ x
+        self._moment = x.T @ rest
+        self._square = float(rest @ rest)
+
+    def solve(self, sds: dict[str, float], n_sentences: int) -> Posterior:
+        """The posterior at these prior standard deviations."""
+        precision = self._gram + np.diag(self._shrinkage(sds))
+        step = np.linalg.solve(precision, self._moment)
+        rest = max(self._square - float(step @ self._moment), 1e-12)
         return Posterior(
-            places=dict(self._places),
-            n_mutations=self._n_mutations,
-            mean=mean,
-            precision=precision,
-            noise=noise,
-            sds=dict(self._sds),
-            hopes={i: self._trust * vote for i, vote in self._votes.items()},
+            layout=self._layout,
+            lift=self._lift,
+            mean=(self._centre + step)[:-1],
+            # The reading of the original is no property of a program.
+            covariance=np.asarray(np.linalg.inv(precision)[:-1, :-1], dtype=np.float64),
+            noise=rest / self._n_free if self._n_observed else 1.0,
+            n_sentences=n_sentences,
         )
 
-    def _prior_mean(self, trust: float) -> Floats:
-        prior = np.zeros(len(self._groups))
-        if trust:
-            for i, vote in self._votes.items():
-                if (place := self._places.get(("sentence", i))) is not None:
-                    prior[place] = trust * vote
-        return prior
-
-    def _less(self, prior: Floats) -> tuple[Floats, float]:
-        """Moment and square of what the prior mean leaves to explain."""
-        n = len(prior)
-        moment, gram = self._moment[:n], self._gram[:n, :n]
-        if not np.any(prior):
-            return moment, self._square
-        pulled = gram @ prior
-        square = self._square - 2 * float(prior @ moment) + float(prior @ pulled)
-        return moment - pulled, square
-
-    def _features(
-        self, sentences: tuple[int, ...], mutation: int, *, grow: bool
-    ) -> dict[int, float]:
-        keys = _keys(sentences, mutation)
-        if grow:
-            for key, _ in keys:
-                self._place(key)
-        return {self._places[key]: value for key, value in keys if key in self._places}
-
-    def _place(self, key: Key) -> None:
-        group = str(key[0])
-        if key in self._places:
-            return
-        if group in self._room:
-            if not self._room[group]:
-                return
-            self._room[group] -= 1
-        n = len(self._groups)
-        if n == len(self._moment):
-            self._gram = np.pad(self._gram, (0, n))
-            self._moment = np.pad(self._moment, (0, n))
-        self._places[key] = n
-        self._groups.append(group)
-
-    def _shrinkage(self, sds: Mapping[str, float]) -> Floats:
-        return np.array([sds[group] ** -2 for group in self._groups])
-
-    def _tune(self) -> None:
-        """One step of each group's variance uphill."""
-        here = self._evidence(self._sds)
-        unit = (self._square / max(self._n_free, 1)) ** 0.5
-        best = self._trust
-        for step in _TRUSTS if self._votes else ():
-            self._trust, before = step * unit, self._trust
-            if (there := self._evidence(self._sds)) > here:
-                here, best = there, self._trust
-            else:
-                self._trust = before
-        self._trust = best
-        for group in _TUNED:
-            for factor in (_STEP, 1 / _STEP):
-                sd = self._sds[group] * factor
-                if not _LOWEST <= sd <= _HIGHEST:
-                    continue
-                tried = {**self._sds, group: sd}
-                if (there := self._evidence(tried)) > here:
-                    self._sds, here = tried, there
-                    break
-
-    def _evidence(self, sds: Mapping[str, float]) -> float:
+    def evidence(self, sds: dict[str, float]) -> float:
         """Log marginal likelihood with the noise at its best, and the pull to the start."""
-        n = len(self._groups)
         shrinkage = self._shrinkage(sds)
-        factor = np.linalg.cholesky(self._gram[:n, :n] + np.diag(shrinkage))
-        moment, square = self._less(self._prior_mean(self._trust))
-        half = np.linalg.solve(factor, moment)
-        rest = max(square - float(half @ half), 1e-12)
-        logdet = 2 * float(np.log(np.diag(factor)).sum()) - float(np.log(shrinkage).sum())
+        n = len(shrinkage)
+        # The last row of the factor of [[A, b], [b', c]] holds what one would solve for.
+        whole = np.empty((n + 1, n + 1))
+        whole[:n, :n] = self._gram
+        whole[range(n), range(n)] += shrinkage
+        whole[n, :n] = whole[:n, n] = self._moment
+        whole[n, n] = self._square * (1 + 1e-9) + 1e-12
+        diagonal = np.diag(np.linalg.cholesky(whole))
+        logdet = 2 * float(np.log(diagonal[:n]).sum()) - float(np.log(shrinkage).sum())
         pull = sum((np.log(sds[g] / _START[g]) / _PRIOR_SD) ** 2 for g in _TUNED)
-        return float(-0.5 * (self._n_free * np.log(rest) + logdet + pull))
+        return float(-0.5 * (self._n_free * 2 * np.log(diagonal[n]) + logdet + pull))
+
+    def _shrinkage(self, sds: dict[str, float]) -> Floats:
+        own = np.array([sds[group] for group in GROUPS])[self._layout.groups]
+        return np.concatenate([own, _TRUST_SD, [_READING_SD]]) ** -2
+
+    def sizes(self) -> dict[str, int]:
+        """Columns of each group."""
+        return self._layout.sizes
 
 
-class Posterior:
-    """A normal distribution over the effects of sentences."""
-
-    def __init__(
-        self,
-        *,
-        places: Mapping[Key, int],
-        n_mutations: int,
-        mean: Floats,
-        precision: Floats,
-        noise: float,
-        sds: Mapping[str, float],
-        hopes: Mapping[int, float],
-    ) -> None:
-        self.hopes = dict(hopes)
-        self.noise = noise
-        self.sds = dict(sds)
-        self._places = places
-        self._n_mutations = n_mutations
-        self._mean = mean
-        self._precision = precision
-
-    def expected(self, n_sentences: int) -> list[Effects]:
-        """The expected effects in each mutation, for sentences 0 to n."""
-        return self._effects(self._mean, n_sentences, None)
-
-    def draw(self, rng: np.random.Generator, n_draws: int, n_sentences: int) -> list[list[Effects]]:
-        """Effects as they may be (Thompson sampling), in each mutation, for each draw."""
-        # With A = L L', A^-1 (b + L z) has covariance A^-1: one solve serves all draws.
-        factor = np.linalg.cholesky(self._precision)
-        z = rng.normal(size=(len(self._mean), n_draws))
-        shifts = np.linalg.solve(factor.T, z) * np.sqrt(self.noise)
-        return [self._effects(self._mean + shifts[:, i], n_sentences, rng) for i in range(n_draws)]
-
-    def contrast(
-        self, program: Program, other: Program, weights: Sequence[float] | None = None
-    ) -> Contrast:
-        """The first program against the other."""
-        n = self._n_mutations
-        shares = np.full(n, 1 / n) if weights is None else np.asarray(weights) / np.sum(weights)
-        line = np.zeros(len(self._mean))
-        unknown = 0.0
-        for m, share in enumerate(shares):
-            for sentences, sign in ((program[m], 1.0), (other[m], -1.0)):
-                if program[m] == other[m]:
-                    continue
-                for key, value in _keys(sentences, m):
-                    place = self._places.get(key)
-                    if place is not None:
-                        line[place] += sign * share * value
-                    elif key[0] in ("sentence", "specific", "text"):
-                        unknown += (share * value * self.sds[str(key[0])]) ** 2
-        spread = float(line @ np.linalg.solve(self._precision, line)) + unknown
-        return Contrast(mean=float(line @ self._mean), sd=float(np.sqrt(self.noise * spread)))
-
-    def _effects(
-        self, values: Floats, n_sentences: int, rng: np.random.Generator | None
-    ) -> list[Effects]:
-        """Effects in each mutation; a sentence never tried has the prior's, drawn or expected."""
-        shared = np.full(n_sentences, values[0])
-        for i, hope in self.hopes.items():
-            shared[i] += hope
-        specific = np.zeros((self._n_mutations, n_sentences))
-        together = np.zeros((n_sentences, n_sentences))
-        if rng is not None:
-            scale = np.sqrt(self.noise)
-            shared += scale * self.sds["sentence"] * rng.normal(size=n_sentences)
-            specific += scale * self.sds["specific"] * rng.normal(size=specific.shape)
-        for key, place in self._places.items():
-            if key[0] == "sentence":
-                shared[key[1]] = values[0] + values[place]
-            elif key[0] == "specific":
-                specific[key[1], key[2]] = values[place]
-            elif key[0] == "pair":
-                together[key[1], key[2]] = together[key[2], key[1]] = values[place]
-        bend = float(values[1]) / _BEND_UNIT
-        return [
-            Effects(alone=shared + specific[m], together=together, bend=bend)
-            for m in range(self._n_mutations)
-        ]
-
-
-_BEND_UNIT = 8.0
-
-
-def _keys(sentences: tuple[int, ...], mutation: int) -> list[tuple[Key, float]]:
-    """Names and values of the features of a template."""
-    n = len(sentences)
-    keys: list[tuple[Key, float]] = [(("count",), float(n)), (("bend",), n * n / _BEND_UNIT)]
-    keys += [(("sentence", i), 1.0) for i in sentences]
-    keys += [(("specific", mutation, i), 1.0) for i in sentences]
-    keys += [(("pair", i, j), 1.0) for k, i in enumerate(sentences) for j in sentences[k + 1 :]]
-    keys.append((("text", sentences), 1.0))
-    return keys
+def _tuned(task: _Task, sds: dict[str, float]) -> dict[str, float]:
+    """One step of each group's prior uphill."""
+    here = task.evidence(sds)
+    sizes = task.sizes()
+    for group in _TUNED:
+        for factor in (_STEP, 1 / _STEP) if sizes[group] else ():
+            tried = {**sds, group: sds[group] * factor}
+            if not _LOWEST <= tried[group] <= _HIGHEST:
+                continue
+            if (there := task.evidence(tried)) > here:
+                sds, here = tried, there
+                break
+    return sds

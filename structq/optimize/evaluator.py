@@ -174,15 +174,16 @@ class Evaluator:
             evolved = await self._evolve(self._worker(trial), trial.mutation, asked, tab)
         except StructqError as error:
             return self._failed(trial, _reason(error), tab.n_made)
-        if praises_itself(evolved) and not praises_itself(row["response"]):
+        if praises_itself(evolved, row["response"]):
             # A judge that reads text may believe it, and no test on the same judge would show it.
             failed = self._failed(trial, "not scored: the evolution praises itself", tab.n_made)
             return replace(failed, evolved=evolved)
         found = await self._measure(asked, evolved, tab)
         failure = None if found.failure is None else f"no score: {shorten(found.failure, 300)}"
         return Outcome(
-            trial=trial, gain=found.gain, n_calls=tab.n_made, evolved=evolved, failure=failure
-        )
+            trial=trial, gain=found.gain, n_calls=tab.n_made, evolved=evolved, failure=failure,
+            original=None if found.scores is None else found.scores[0],
+        )  # fmt: skip
 
     async def _evolve(
         self, worker: EvolQuality, mutation: str, asked: Mapping[str, str], tab: Tab

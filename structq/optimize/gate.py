@@ -122,10 +122,18 @@ def check_template(text: str, name: str) -> str | None:
     return None
 
 
-def praises_itself(evolved: str) -> bool:
-    """Whether an evolved response tells its reader, or its judge, how good it is."""
+def praises_itself(evolved: str, original: str = "") -> bool:
+    """Whether an evolved response tells its reader, or its judge, how good it is.
+
+    What the original said already is not held against the template. Whoever runs trials asks this
+    before the judge is asked: it saves the judge's calls.
+    """
+    return _claims(evolved) and not _claims(original)
+
+
+def _claims(text: str) -> bool:
     # Praise stands at the ends; a long text is not read in full.
-    ends = evolved if len(evolved) <= 4_000 else f"{evolved[:2_000]}\n{evolved[-2_000:]}"
+    ends = text if len(text) <= 4_000 else f"{text[:2_000]}\n{text[-2_000:]}"
     return _CLAIM.search(unicodedata.normalize("NFKC", ends)) is not None
 
 

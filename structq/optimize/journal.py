@@ -80,6 +80,7 @@ class Journal:
             "step": step, "place": place, "mutation": trial.mutation, "split": trial.split,
             "row": trial.row, "template": trial.text, "gain": outcome.gain,
             "n_calls": outcome.n_calls, "evolved": outcome.evolved, "failure": outcome.failure,
+            "original": outcome.original,
         })  # fmt: skip
 
     def add_reply(self, step: int, place: int, reply: Reply) -> None:
@@ -196,4 +197,5 @@ def _outcome(line: Mapping[str, Any]) -> Outcome:
         n_calls=int(line["n_calls"]),
         evolved=line["evolved"],
         failure=line["failure"],
+        original=line["original"],
     )

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 from structq.errors import BudgetExceededError, InputError
 
-from .gate import praises_itself
 from .trials import Answers, Ask, Evaluate, Outcome, Step, Trial
 
 __all__ = ["Ledger", "SearchBudget"]
@@ -68,8 +67,7 @@ class Ledger:
     def evaluate(self, trials: Sequence[Trial]) -> Generator[Step, Answers, list[Outcome]]:
         """Outcomes in the order of the trials; those that are known are not asked again.
 
-        A gain that is not a finite number is a failure, and so is a response that praises itself:
-        both count as the worst gain so far, whatever the scorer said.
+        A gain that is not a finite number is a failure and counts as the worst gain so far.
 
         Raises:
             BudgetExceededError: They could cost more than is left: a caller asked too much.
@@ -116,6 +114,4 @@ def _fault(outcome: Outcome) -> str | None:
     """Why the gain cannot be taken as it is."""
     if not math.isfinite(outcome.gain):
         return outcome.failure or "the gain is not a number"
-    if outcome.evolved is not None and praises_itself(outcome.evolved):
-        return "the evolved response praises itself"
     return None

@@ -8,53 +8,21 @@ calls is a race of a few programs. The winner meets the seed once, on validation
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
-
-import numpy as np
+from collections.abc import Sequence
 
 from structq.errors import BudgetExceededError, InputError
 
-from .briefs import Evidence, make_brief
-from .credit import Observation, Posterior, SentenceCredit
-from .gate import check_proposal, check_template
-from .ledger import Ledger, SearchBudget
+from .exploration import Exploration
+from .finals import last_race
+from .ledger import SearchBudget
 from .policy import FixedWeights, Policy
-from .proposers import Proposals, Proposer
-from .racing import Race
-from .recombine import Effects, recombine
-from .sentences import Pool, Program, frame_of
-from .trials import Answers, Interrupted, Outcome, Search, Step, Trial
-from .verdict import Candidate, Finding, Verdict
+from .proposers import Proposer
+from .settings import SearchSettings
+from .trials import Interrupted, Search
+from .verdict import Candidate, Verdict
 from .verification import MIN_PAIRS, plan_pairs, verify
 
 __all__ = ["SearchBudget", "SearchSettings", "template_search"]
-
-
-_MOST_IDLE = 3
-_FEW_CALLS = 1_500
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchSettings:
-    """How the calls are divided; the defaults are what the benchmark measures."""
-
-    n_arms: int = 8
-    """Programs in a batch."""
-    min_cells: int = 3
-    """Fewest cells of a batch."""
-    max_sentences: int = 9
-    """Most sentences after the purpose sentence."""
-    max_sentences_if_few: int = 6
-    """The same below 1,500 calls: few calls tell few sentences apart."""
-    proposal_share: float = 0.08
-    """Share of the search's calls that goes to proposals."""
-    race_share: float = 0.12
-    """Share that goes to the last race; none below 1,500 calls."""
-    n_finalists: int = 4
-    """Programs in the last race."""
-    test_above: float = 0.7
-    """Belief that the candidate is better, below which it is not tested."""
 
 
 def template_search(
@@ -107,7 +75,7 @@ def template_search(
     if budget.max_calls < needed:
         found = f"{budget.max_calls} calls (at least {needed} are needed)"
         raise BudgetExceededError(f"max_calls: too few for a search and its test: {found}")
-    run = _Run(seed, n_train, budget, tuple(proposers), seed_number, tuple(rows), settings)
+    run = Exploration(seed, n_train, budget, tuple(proposers), seed_number, tuple(rows), settings)
     return _steps(run, n_val, level, policy or FixedWeights())
 
 
@@ -116,7 +84,7 @@ def _least_calls(budget: SearchBudget, n_val: int) -> int:
     return test + budget.calls_per_prompt + 2 * 2 * budget.calls_per_trial
 
 
-def _steps(run: _Run, n_val: int, level: float, policy: Policy) -> Search:
+def _steps(run: Exploration, n_val: int, level: float, policy: Policy) -> Search:
     try:
         return (yield from _find(run, n_val, level, policy))
     except Interrupted:
@@ -127,11 +95,11 @@ def _steps(run: _Run, n_val: int, level: float, policy: Policy) -> Search:
         )
 
 
-def _find(run: _Run, n_val: int, level: float, policy: Policy) -> Search:
+def _find(run: Exploration, n_val: int, level: float, policy: Policy) -> Search:
     pairs = plan_pairs(run.ledger.budget, n_val, len(run.pool.names))
     run.ledger.keep_back(2 * pairs * run.ledger.budget.calls_per_trial)
     yield from run.explore()
-    program, belief = yield from run.race()
+    program, belief = yield from last_race(run)
     run.best = program
     if program == run.seed_program or belief < run.settings.test_above:
         reason = "nothing looked better than the seed templates on the training rows"
@@ -145,313 +113,3 @@ def _find(run: _Run, n_val: int, level: float, policy: Policy) -> Search:
         run.seed, best, ledger=run.ledger, n_rows=n_val, level=level, rng=run.rng
     )
     return run.finding(best, verdict, gains)
-
-
-class _Run:
-    """The state of one search."""
-
-    def __init__(
-        self,
-        seed: Candidate,
-        n_train: int,
-        budget: SearchBudget,
-        proposers: tuple[Proposer, ...],
-        seed_number: int,
-        rows: tuple[tuple[str, str], ...],
-        settings: SearchSettings,
-    ) -> None:
-        self.seed = seed
-        if budget.max_calls < _FEW_CALLS:
-            few = settings.max_sentences_if_few
-            settings = replace(settings, max_sentences=few, race_share=0.0)
-        self.settings = settings
-        self.ledger = Ledger(budget)
-        self.rng = np.random.default_rng(seed_number)
-        self.history: list[str] = []
-        frames = {name: frame_of(text) for name, text in seed.templates.items()}
-        self.frames = {name: frame for name, (frame, _) in frames.items()}
-        self.pool = Pool(self.frames)
-        self.seed_program: Program = tuple(self.pool.add(own) for _, own in frames.values())
-        self.best = self.seed_program
-        weights = seed.weights or dict.fromkeys(seed.templates, 1.0)
-        self._weights = [float(weights.get(name, 0.0)) for name in seed.templates]
-        self._credit = SentenceCredit(len(frames))
-        self._cells = _cells(n_train, self._weights, self.rng)
-        self._proposers = proposers
-        self._evidence = Evidence(rows)
-        self._fresh: list[Program] = []
-        self._seen: set[tuple[int, ...]] = set(self.seed_program)
-        self._n_asked = self._n_rounds = 0
-        self._votes: dict[int, float] = {}
-        self._posterior: Posterior = self._credit.believe()
-
-    # -- exploring ----------------------------------------------------------------------------
-
-    def explore(self) -> Generator[Step, Answers, None]:
-        """Batches until only the calls of the race are left."""
-        whole = self.ledger.n_left
-        goal = whole * (1 - self.settings.race_share)
-        idle = 0
-        while not self.ledger.stopped:
-            spent = whole - self.ledger.n_left
-            if spent >= goal:
-                return
-            yield from self._propose(spent / goal, whole)
-            if self.ledger.stopped:
-                return
-            arms = self._choose_arms()
-            n_cells = self._n_cells(len(arms), whole)
-            if len(arms) < 2 or not n_cells:
-                return
-            before = self.ledger.n_left
-            yield from self._batch(arms, n_cells)
-            self._posterior = self._credit.believe(self._votes)
-            self._update_best()
-            # Trials that are known cost nothing and say nothing: with few rows there comes an end.
-            idle = 0 if self._fresh or self.ledger.n_left < before else idle + 1
-            if idle > _MOST_IDLE:
-                return
-
-    def _n_cells(self, n_arms: int, whole: int) -> int:
-        """Cells of a batch: about a sixteenth of the calls, at least one cell a mutation."""
-        cost = n_arms * self.ledger.budget.calls_per_trial
-        n_mutations = sum(weight > 0 for weight in self._weights)
-        wanted = max(
-            min(n_mutations, self.settings.min_cells), min(whole // (24 * cost), 4 * n_mutations)
-        )
-        return min(wanted, self.ledger.n_left // cost)
-
-    def _batch(self, arms: Sequence[Program], n_cells: int) -> Generator[Step, Answers, None]:
-        cells = [next(self._cells) for _ in range(n_cells)]
-        yield from self._run(arms, cells, learn=True)
-
-    def _run(
-        self, arms: Sequence[Program], cells: Sequence[tuple[int, int]], *, learn: bool
-    ) -> Generator[Step, Answers, list[list[float]]]:
-        """Gains of each arm on each cell."""
-        trials = [self._trial(arm, row, m) for row, m in cells for arm in arms]
-        outcomes = yield from self.ledger.evaluate(trials)
-        gains = []
-        for i, (_, m) in enumerate(cells):
-            found = outcomes[i * len(arms) : (i + 1) * len(arms)]
-            gains.append([outcome.gain for outcome in found])
-            texts: dict[tuple[int, ...], Outcome] = {
-                arm[m]: outcome for arm, outcome in zip(arms, found, strict=True)
-            }
-            for sentences, outcome in texts.items():
-                self._evidence.add(m, sentences, outcome)
-            if learn:
-                self._credit.learn(
-                    [
-                        Observation(mutation=m, sentences=sentences, gain=outcome.gain)
-                        for sentences, outcome in texts.items()
-                    ]
-                )
-        return gains
-
-    def _trial(self, program: Program, row: int, mutation: int) -> Trial:
-        text = self.pool.render(mutation, program[mutation])
-        return Trial(mutation=self.pool.names[mutation], text=text, split="train", row=row)
-
-    def _choose_arms(self) -> list[Program]:
-        """The best so far, what was just proposed, and what may be better."""
-        n = len(self.pool.sentences)
-        arms = dict.fromkeys([self.best])
-        for program in self._fresh[: max(2, self.settings.n_arms // 2)]:
-            arms[program] = None
-        self._fresh = self._fresh[max(2, self.settings.n_arms // 2) :]
-        wanted = self.settings.n_arms - len(arms)
-        for effects in self._posterior.draw(self.rng, max(wanted, 0), n):
-            arms[self._recombined(effects)] = None
-        if len(arms) == 1:
-            arms[self.seed_program] = None
-        return list(arms)
-
-    def _recombined(self, effects: Sequence[Effects]) -> Program:
-        return tuple(
-            recombine(e, [self.best[m]], max_sentences=self.settings.max_sentences)
-            for m, e in enumerate(effects)
-        )
-
-    def _update_best(self) -> None:
-        """The program with the highest expected gain; the one in place unless another is above."""
-        n = len(self.pool.sentences)
-        effects = self._posterior.expected(n)
-        found = tuple(
-            recombine(
-                e, [self.best[m], self.seed_program[m]], max_sentences=self.settings.max_sentences
-            )
-            for m, e in enumerate(effects)
-        )
-        if found != self.best and self._renders(found):
-            contrast = self._posterior.contrast(found, self.seed_program, self._weights)
-            self.history.append(
-                f"{self.ledger.n_spent} calls: {_sizes(found)} sentences, "
-                f"expected {contrast.mean:+.3f} (sd {contrast.sd:.3f}) against the seed"
-            )
-            self.best = found
-
-    def _renders(self, program: Program) -> bool:
-        texts = self.pool.templates(program)
-        return all(check_template(text, name) is None for name, text in texts.items())
-
-    # -- proposals ----------------------------------------------------------------------------
-
-    def _propose(self, progress: float, whole: int) -> Generator[Step, Answers, None]:
-        """New texts while they are due: many at the start, fewer as the calls are spent."""
-        most = max(2.0, self.settings.proposal_share * whole)
-        due = int(most * min(1.0, 0.3 + 0.9 * progress)) - self._n_asked
-        if due < 1 or len(self._fresh) >= self.settings.n_arms:
-            return
-        due = min(due, 2 * self.settings.n_arms)
-        jobs = []
-        for _ in range(due):
-            mutation = int(self.rng.choice(np.flatnonzero(self._weights)))
-            brief = make_brief(
-                self.pool, self.frames, self._posterior, self._evidence, mutation,
-                self.best[mutation], int(self.rng.integers(2**31)),
-            )  # fmt: skip
-            proposer = self._proposers[self._n_rounds % len(self._proposers)]
-            self._n_rounds += 1
-            jobs.append((mutation, proposer.propose(brief)))
-        self._n_asked += due
-        texts: list[tuple[int, str]] = []
-        shown = list(self.best)
-        waiting = []
-        for mutation, job in jobs:
-            prompt = _advance(job, None, mutation, texts)
-            if prompt is not None:
-                waiting.append((mutation, job, prompt))
-        while waiting:
-            replies = yield from self.ledger.ask([prompt for _, _, prompt in waiting])
-            still = []
-            for (mutation, job, _), reply in zip(waiting, replies, strict=True):
-                prompt = _advance(job, reply, mutation, texts)
-                if prompt is not None:
-                    still.append((mutation, job, prompt))
-            waiting = still
-        for mutation, text in texts:
-            self._admit(text, shown[mutation])
-
-    def _admit(self, text: str, shown: tuple[int, ...]) -> None:
-        proposal = check_proposal(text)
-        if proposal.refusal is not None:
-            self.history.append(
-                f"{self.ledger.n_spent} calls: refused a text that {proposal.refusal}"
-            )
-            return
-        sentences = self.pool.add(proposal.sentences)[: self.settings.max_sentences]
-        # A proposer stands behind what it adds to the template shown, and not behind what it drops.
-        for i in {*sentences} ^ {*shown}:
-            self._votes[i] = self._votes.get(i, 0.0) + (1.0 if i in sentences else -1.0)
-        if not sentences or sentences in self._seen:
-            self.history.append(f"{self.ledger.n_spent} calls: refused a text that is not new")
-            return
-        self._seen.add(sentences)
-        program = (sentences,) * len(self.pool.names)
-        if self._renders(program):
-            self._fresh.append(program)
-
-    # -- the last race ------------------------------------------------------------------------
-
-    def race(self) -> Generator[Step, Answers, tuple[Program, float]]:
-        """The winner, and the belief that it is better than the seed."""
-        posterior = self._posterior
-        arms = self._finalists()
-        beliefs = [posterior.contrast(arm, arms[0], self._weights) for arm in arms]
-        race = Race([b.mean for b in beliefs], [b.sd for b in beliefs], noise=posterior.noise)
-        while len(race.alive) > 1 and not self.ledger.stopped:
-            running = [arms[i] for i in race.alive]
-            n_cells = min(2 * len(self.pool.names), self.ledger.n_affordable() // len(running))
-            if n_cells < 1:
-                break
-            before = self.ledger.n_spent
-            cells = [next(self._cells) for _ in range(n_cells)]
-            gains = yield from self._run(running, cells, learn=False)
-            for found in gains:
-                race.add(found)
-            race.drop()
-            if self.ledger.n_spent == before:
-                break
-        winner = race.leader()
-        mean, sd = race.standing(winner)
-        base = posterior.contrast(arms[0], self.seed_program, self._weights)
-        spread = float(np.hypot(sd, base.sd))
-        self.history.append(
-            f"{self.ledger.n_spent} calls: finalist {winner + 1} of {len(arms)} won the last race, "
-            f"expected {base.mean + mean:+.3f} (sd {spread:.3f}) against the seed"
-        )
-        return arms[winner], _belief(base.mean + mean, spread)
-
-    def _finalists(self) -> list[Program]:
-        n = len(self.pool.sentences)
-        expected = self._posterior.expected(n)
-        shared = _pooled(expected, self._weights)
-        start = max(set(self.best), key=lambda s: shared.worth(s))
-        same = recombine(shared, [start], max_sentences=self.settings.max_sentences)
-        arms = dict.fromkeys([self.best, (same,) * len(self.pool.names)])
-        for sentences in self._evidence.best_texts(2):
-            arms[(sentences,) * len(self.pool.names)] = None
-        for effects in self._posterior.draw(self.rng, 2, n):
-            arms[self._recombined(effects)] = None
-        good = [arm for arm in arms if arm == self.best or self._renders(arm)]
-        return good[: self.settings.n_finalists]
-
-    # -- the end ------------------------------------------------------------------------------
-
-    def learned_weights(self, program: Program, policy: Policy) -> dict[str, float] | None:
-        """Weights by the gains that the program's texts had; the seed's if they stay."""
-        before = dict(zip(self.pool.names, self._weights, strict=True))
-        gains = {
-            name: self._evidence.gains(m, program[m]) for m, name in enumerate(self.pool.names)
-        }
-        after = policy.weigh(gains, before)
-        return (
-            (None if self.seed.weights is None else dict(self.seed.weights))
-            if after == before
-            else after
-        )
-
-    def finding(self, best: Candidate, verdict: Verdict, gains: dict) -> Finding:  # type: ignore[type-arg]
-        """The result, with the history."""
-        history = (*self.history, f"{self.ledger.n_spent} calls: {verdict.reason}")
-        return Finding(seed=self.seed, best=best, verdict=verdict, gains=gains, history=history)
-
-
-def _advance(
-    job: Proposals, reply: str | None, mutation: int, texts: list[tuple[int, str]]
-) -> str | None:
-    """The job's next prompt; its texts are taken down when it ends."""
-    try:
-        return job.send(reply)
-    except StopIteration as stop:
-        texts.extend((mutation, text) for text in stop.value)
-        return None
-
-
-def _cells(
-    n_rows: int, weights: Sequence[float], rng: np.random.Generator
-) -> Iterator[tuple[int, int]]:
-    """Row and mutation, in random order; none comes again before all have come."""
-    mutations = np.flatnonzero(weights).tolist()
-    while True:
-        shift = rng.permutation(len(mutations)).tolist()
-        for offset in shift:
-            for row in rng.permutation(n_rows).tolist():
-                # The mutation depends on the row and the offset alone: all cells come once.
-                yield row, mutations[(row + offset) % len(mutations)]
-
-
-def _pooled(effects: Sequence[Effects], weights: Sequence[float]) -> Effects:
-    alone = np.average([e.alone for e in effects], axis=0, weights=weights)
-    return Effects(alone=alone, together=effects[0].together, bend=effects[0].bend)
-
-
-def _belief(mean: float, sd: float) -> float:
-    from math import erf, sqrt
-
-    return 0.5 * (1 + erf(mean / sd / sqrt(2))) if sd > 0 else float(mean > 0)
-
-
-def _sizes(program: Program) -> str:
-    return "/".join(str(len(sentences)) for sentences in program)

@@ -58,6 +58,8 @@ class Outcome:
     """The evolved response: text that an LM wrote, untrusted; ``None`` on failure."""
     failure: str | None = None
     """Why there is no evolution or no score."""
+    original: float | None = None
+    """What the scorer gave the original this time, on any scale: its scatter is noise."""
 
 
 @dataclass(frozen=True, kw_only=True)

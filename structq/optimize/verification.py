@@ -6,8 +6,9 @@ from collections.abc import Generator
 
 import numpy as np
 
-from .acceptance import Test, draw_pairs, gain_of, n_rows_to_settle, p_value
+from .acceptance import Test, adjust, draw_pairs, gain_of, n_rows_to_settle, p_value
 from .ledger import Ledger, SearchBudget
+from .settings import FEW_CALLS
 from .trials import Answers, Step, Trial
 from .verdict import Candidate, Gain, Verdict
 
@@ -16,13 +17,13 @@ __all__ = ["MIN_PAIRS", "plan_pairs", "verify"]
 # Five signs can be flipped in 32 ways: with fewer no test reaches 5 %.
 MIN_PAIRS = 6
 # Of few calls more go to the test: with fewer rows it refuses too many good candidates.
-_SHARE, _SHARE_IF_FEW, _FEW = 0.15, 0.38, 1_500
+_SHARE, _SHARE_IF_FEW = 0.15, 0.38
 TEST: Test = "sign-flip"
 
 
 def plan_pairs(budget: SearchBudget, n_rows: int, n_mutations: int) -> int:
     """Pairs whose calls are kept back: 15 % of the budget, 38 % below 1,500 calls."""
-    share = _SHARE_IF_FEW if budget.max_calls < _FEW else _SHARE
+    share = _SHARE_IF_FEW if budget.max_calls < FEW_CALLS else _SHARE
     cost = 2 * budget.calls_per_trial
     wanted = max(MIN_PAIRS, int(share * budget.max_calls) // cost)
     return min(wanted, n_rows * n_mutations)
@@ -57,10 +58,14 @@ def verify(
                 Trial(mutation=name, text=candidate.templates[name], split="val", row=pair.row)
             )
     outcomes = yield from ledger.evaluate(trials)
+    raw, readings = [], []
+    for mine_, theirs_ in zip(outcomes[::2], outcomes[1::2], strict=True):
+        raw.append(mine_.gain - theirs_.gain)
+        known = mine_.original is not None and theirs_.original is not None
+        readings.append(mine_.original - theirs_.original if known else 0.0)  # type: ignore[operator]
     by_row: dict[int, list[float]] = {}
     by_name: dict[str, list[float]] = {}
-    for i, pair in enumerate(pairs):
-        difference = outcomes[2 * i].gain - outcomes[2 * i + 1].gain
+    for pair, difference in zip(pairs, adjust(raw, readings), strict=True):
         by_row.setdefault(pair.row, []).append(difference)
         if pair.candidate == pair.seed:
             by_name.setdefault(names[pair.candidate], []).append(difference)

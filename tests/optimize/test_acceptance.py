@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from structq.optimize.acceptance import draw_pairs, gain_of, n_rows_to_settle, p_value
+from structq.optimize.acceptance import adjust, draw_pairs, gain_of, n_rows_to_settle, p_value
 
 RNG = np.random.default_rng
 
@@ -69,3 +69,17 @@ def test_mutations_come_as_often_as_they_are_weighed():
 
 def test_no_rows_no_pairs():
     assert draw_pairs(5, 0, [1], [1], RNG(0)) == []
+
+
+def test_readings_are_taken_out_of_differences():
+    rng = np.random.default_rng(0)
+    readings = rng.normal(size=50)
+    signal = 0.1 + 0.1 * rng.normal(size=50)
+    found = np.array(adjust(signal - 0.7 * readings, readings))
+    assert found.std() < 0.15
+    assert np.allclose(adjust(-(signal - 0.7 * readings), -readings), -found)
+
+
+def test_without_readings_or_with_few_rows_differences_stay():
+    assert adjust([0.1] * 30, [0.0] * 30) == [0.1] * 30
+    assert adjust([0.1, 0.2], [0.5, -0.5]) == [0.1, 0.2]

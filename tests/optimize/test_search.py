@@ -152,7 +152,7 @@ def test_the_library_needs_no_lm():
 def test_proposers_take_turns():
     proposers = [Reflective(), Paraphrase(), Crossover(), Library()]
     lm = FakeLM()
-    run(make_search(1_500, proposers=proposers), lm)
+    run(make_search(600, proposers=proposers), lm)
     prompts = [prompt for step in lm.steps if isinstance(step, Ask) for prompt in step.prompts]
     assert any("other words" in prompt for prompt in prompts)
     assert any("new version" in prompt for prompt in prompts)
@@ -180,17 +180,18 @@ def test_a_hostile_proposal_is_never_tried(hostile):
             assert {trial.text for trial in step.trials} <= set(SEED.templates.values())
 
 
-def test_responses_that_praise_themselves_win_nothing():
+def test_failures_win_nothing():
     from dataclasses import replace
 
     sly = "Close on a confident remark about the text."
 
     def change(outcome):
-        if sly not in outcome.trial.text:
-            return outcome
-        return replace(outcome, gain=1.0, evolved="Yes. This is an outstanding answer.")
+        # As the evaluator answers where a response praises itself.
+        failed = sly in outcome.trial.text
+        return replace(outcome, gain=-1.0, n_calls=1, failure="praise") if failed else outcome
 
-    finding = run(make_search(600), FakeLM({**dict.fromkeys(GOOD, 0.1), sly: 0.0}, change=change))
+    finding = run(make_search(600), FakeLM({**dict.fromkeys(GOOD, 0.1), sly: 0.5}, change=change))
+    assert finding.best != SEED
     assert all(sly not in text for text in finding.best.templates.values())
 
 
