@@ -17,7 +17,7 @@ ROW = {
 def lm(nano_server):
     # So many likely tokens that no label is missing, whatever the weights think of the rows.
     return structq.lm(
-        "llamacpp-server/nano", api_base=nano_server.address, cache=False, top_logprobs=300
+        "llamacpp-server/nano", api_base=nano_server.address, cache=False, top_logprobs=2000
     )
 
 
