@@ -139,8 +139,10 @@ def test_another_student_or_judge_is_refused():
 
 
 def test_a_longer_time_limit_is_no_other_configuration():
-    tune(checkpoint=FILE, max_seconds=1e6)
-    tune(checkpoint=FILE, max_seconds=2e6)
+    first, _ = tune(checkpoint=FILE, max_seconds=1e6)
+    again, engine = tune(checkpoint=FILE, max_seconds=2e6)
+    same(again, first)
+    assert not engine.requests
 
 
 @pytest.mark.parametrize(

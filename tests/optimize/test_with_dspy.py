@@ -78,8 +78,6 @@ def compile_with(make, lm, student):
 
 @pytest.mark.parametrize("make", [gepa, copro, mipro], ids=["GEPA", "COPRO", "MIPROv2"])
 def test_dspys_optimizers_compile_with_quality_gain(make, lm):
-    if make is mipro:
-        pytest.importorskip("optuna")
     student = EvolQuality(mutation_templates={"depth": "Plain method."})
     tuned = compile_with(make, lm, student)
     assert isinstance(tuned, EvolQuality)
