@@ -23,7 +23,6 @@ import numpy as np
 from dspy.lm15 import Config, Message, Request
 
 import structq
-from structq.nano.training.corpus import KIND_OF, label_distribution
 from structq.nano.training.examples import evolve_prompt, score_prompt
 from structq.nano.training.heldout import (
     EvolveRow,
@@ -34,6 +33,7 @@ from structq.nano.training.heldout import (
     pair_rows,
     score_rows,
 )
+from structq.nano.training.levels import KIND_OF, label_distribution
 
 CARD = Path(structq.__file__).parent / "nano" / "card.md"
 

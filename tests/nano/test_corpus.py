@@ -3,17 +3,18 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from structq.nano.training.corpus import (
+from structq.nano.training.corpus import World
+from structq.nano.training.families import FAMILIES
+from structq.nano.training.heldout import evolve_rows, kinds_in, pair_rows, score_rows
+from structq.nano.training.levels import (
     KIND_OF,
     KINDS,
     Piece,
-    World,
+    joined,
     label_distribution,
     level_of,
     position,
 )
-from structq.nano.training.families import FAMILIES
-from structq.nano.training.heldout import evolve_rows, kinds_in, pair_rows, score_rows
 from structq.nano.training.phrasings import COMBINED, MUTATIONS, PARTS, VAGUE
 from structq.nano.training.sentences import lead_in, made_frame
 from structq.nano.training.topics import CLAUSES, TOPICS
@@ -163,6 +164,6 @@ def test_what_nano_is_to_write_stays_with_the_frames_that_the_rules_read():
     for kind in KIND_OF.values():
         for _ in range(20):
             subject = w.subject()
-            original = w.join([])
+            original = joined([])
             added = w.evolved(subject, original, (kind,)).pieces[-1]
             assert kind in kinds_in(added.text)

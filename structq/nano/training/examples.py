@@ -2,10 +2,11 @@
 
 Beside the tokens, an example says where the model should look (`copy_from`: which source token the
 next token repeats; `score_from`: which closing tag a score slot reads; `part_from`: that an added
-part follows the mutation; `topic_from`: whether a response speaks about the instruction's topic)
-and what it should know on the way (the role of each piece at its end, the level of each response at
-its closing tag). The training loop turns these into small extra losses; nothing of them is left in
-the shipped model.
+part follows the mutation; `topic_from` and `question_from`: whether a response speaks about the
+instruction's topic and answers its question) and what it should know on the way (the role of each
+piece at its end, the level of each response at its closing tag, the family of a question and of an
+answer). The training loop turns these into small extra losses; nothing of them is left in the
+shipped model.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
-from .corpus import KINDS, Piece, Response, Subject, World, compact, label_distribution
-from .noise import random_text
+from .corpus import World, compact
+from .families import FAMILIES
+from .levels import KINDS, Piece, Response, joined, label_distribution
+from .writer import Subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +42,7 @@ ROLES = (
     "praise",
     "refusal",
     "off",
+    "other",
     "contradiction",
     "cut",
     "repeat",
@@ -50,6 +54,7 @@ TRAITS = (
     ("contradiction", "cut", "repeat"),
     ("off", "refusal"),
 )
+_FAMILIES = [family.name for family in FAMILIES]
 _N_OPENING = 3
 """First tokens of an added part that look at the mutation; the rest follows from them."""
 _TEMPLATES = Path(__file__).parents[2] / "templates"
@@ -107,6 +112,10 @@ class Example:
     topic_from: list[tuple[int, int]] = field(default_factory=list)
     """(end of a topic in a response, end of the same topic in the instruction, or 0 if it is not
     the instruction's)."""
+    question_from: list[tuple[int, int]] = field(default_factory=list)
+    """(end of an answer, closing tag of the instruction that it answers, or 0 if another one)."""
+    families: list[tuple[int, int]] = field(default_factory=list)
+    """(closing tag of the instruction or end of an answer, index into FAMILIES)."""
     asks: list[tuple[int, int]] = field(default_factory=list)
     """(end of the mutation text, bit i for KINDS[i]): the kinds of part that it asks for."""
     levels: list[tuple[int, int]] = field(default_factory=list)
@@ -192,6 +201,13 @@ class ExampleMaker:
         told = start + _token_at(asked, len(method) - 1)
         example.asks = [(told, sum(1 << i for i, kind in enumerate(KINDS) if kind in kinds))]
         added = evolved.spans[len(evolved.spans) - max(1, len(kinds)) :]
+        closing = f"[/instruction{mark}]"
+        question = start + _token_at(asked, prompt.rindex(closing + "\n") + len(closing) - 1)
+        example.families = [(question, _FAMILIES.index(subject.family.name))]
+        spans = zip(evolved.pieces, evolved.spans, strict=True)
+        answers = [a for p, (a, _) in spans if p.role == "answer" and a >= len(original.text)]
+        opening = [_first(evolved.text, a, said, example) - 1 for a in answers]
+        example.question_from = [(at + i, question) for at in opening for i in range(_N_OPENING)]
         starts = [_first(evolved.text, at, said, example) for at, _ in added]
         example.part_from = [(start - 1 + i, told) for start in starts for i in range(_N_OPENING)]
         example.roles = [
@@ -205,7 +221,7 @@ class ExampleMaker:
         arbitrary = any(piece.role == "text" for piece in original.pieces)
         if not arbitrary or not self.world.chance(0.4):
             return subject.instruction
-        parts = [subject.instruction, random_text(self.rng, self.world.text_scale)]
+        parts = [subject.instruction, self.world.arbitrary()]
         return "\n".join(parts[:: 1 if self.world.chance(0.5) else -1])
 
     @staticmethod
@@ -232,8 +248,8 @@ class ExampleMaker:
             base = world.good(subject, int(self.rng.integers(0, 3)), noise=0.1)
             drawn[i], drawn[j] = base, world.evolved(subject, base, world.mutation()[1])
         if world.chance(0.04):
-            text = random_text(self.rng)
-            drawn[0] = world.join([Piece(text=text, role="off")])
+            text = world.arbitrary()
+            drawn[0] = joined([Piece(text=text, role="off")])
         return drawn
 
     def _scale(self, k: int) -> tuple[int, int]:
@@ -255,7 +271,7 @@ class ExampleMaker:
         prompt = score_prompt(subject.instruction, [r.text for r in responses], low, high, mark)
         answer = compact({"scores": labels})
         example, start, asked, said = self._assemble(prompt, answer)
-        self._mark_responses(example, responses, prompt, mark, start, asked, subject.topic)
+        self._mark_responses(example, responses, prompt, mark, start, asked, subject)
         self._mark_slots(example, labels, targets, low, said)
         return example
 
@@ -267,16 +283,22 @@ class ExampleMaker:
         mark: str,
         start: int,
         asked: Encoding,
-        topic: str,
+        subject: Subject,
     ) -> None:
+        topic, family = subject.topic, subject.family.name
         at = prompt.rindex(f"[/instruction{mark}]\n")
         named = prompt.lower().rfind(topic.lower(), 0, at) + len(topic) - 1
+        question = start + _token_at(asked, at + len(f"[/instruction{mark}]") - 1)
+        example.families.append((question, _FAMILIES.index(family)))
         for i, response in enumerate(responses, 1):
             opening = f"[{i}{mark}]\n"
             at = prompt.index(opening, at) + len(opening)
             for piece, (begin, end) in zip(response.pieces, response.spans, strict=True):
                 spot = start + _token_at(asked, at + end - 1)
                 example.roles.append((spot, ROLES.index(piece.role)))
+                if piece.family:
+                    example.families.append((spot, _FAMILIES.index(piece.family)))
+                    example.question_from.append((spot, question * (piece.family == family)))
                 source = start + _token_at(asked, named) if piece.topic == topic else 0
                 example.topic_from += [
                     (start + _token_at(asked, at + begin + last), source)

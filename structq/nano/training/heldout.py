@@ -12,8 +12,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from .corpus import KIND_OF, KINDS, Piece, Response, Subject, World, level_of
+from .corpus import World
+from .levels import KIND_OF, KINDS, Piece, Response, level_of
 from .phrasings import MUTATIONS, PARTS
+from .writer import Subject
 
 __all__ = [
     "EvolveRow",

@@ -29,10 +29,10 @@ class Trace:
 
     hidden: list[Tensor]
     """Residual stream after each layer, (batch, length, hidden)."""
-    queries: list[Tensor]
-    """Rotated queries of each layer, (batch, heads, length, head_dim)."""
-    keys: list[Tensor]
-    """Rotated keys of each layer, (batch, kv_heads, length, head_dim)."""
+    queries: list[tuple[Tensor, ...]]
+    """Rotated queries of each layer, one (batch, length, head_dim) a head."""
+    keys: list[tuple[Tensor, ...]]
+    """Rotated keys of each layer, one (batch, length, head_dim) a key-value head."""
 
 
 class _Attention(torch.autograd.Function):
@@ -178,8 +178,8 @@ class Decoder(nn.Module):
         for layer in self.model.layers:
             x, q, k = self._layer(layer, x, cos, sin)
             trace.hidden.append(x)
-            trace.queries.append(q)
-            trace.keys.append(k)
+            trace.queries.append(q.unbind(1))
+            trace.keys.append(k.unbind(1))
         return self.model.norm(x), trace
 
     def _layer(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tokenizers import Tokenizer
 
-__all__ = ["SPECIAL_TOKENS", "train_tokenizer"]
+__all__ = ["SPECIAL_TOKENS", "train_tokenizer", "word_fragments"]
 
 SPECIAL_TOKENS = ("<|pad|>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>")
 
@@ -70,3 +70,9 @@ def train_tokenizer(*, vocab_size: int = 4096, seed: int = 0, n: int = 3000) -> 
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, byte_level])
     tokenizer.encode_special_tokens = True  # markers inside a text stay text
     return tokenizer
+
+
+def word_fragments(tokenizer: Tokenizer) -> tuple[str, ...]:
+    """What the tokens say that a word can be made of, without their leading space."""
+    texts = (tokenizer.decode([i]).strip() for i in range(tokenizer.get_vocab_size()))
+    return tuple(sorted({t for t in texts if t.isprintable() and " " not in t and t} - {"\ufffd"}))
