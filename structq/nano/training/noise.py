@@ -57,6 +57,7 @@ _SYMBOLS = [
     "°",
 ]
 _PRINTABLE = string.ascii_letters + string.digits + string.punctuation * 2
+_INNER = (*COMMON_WORDS, *("response", "instruction", "1", "2", "3", "Your", "Name", "the") * 40)
 _ENDS = [".", ".", ".", ".", "!", "?", ":", ";"]
 
 
@@ -112,7 +113,7 @@ def _pseudo_word(rng: np.random.Generator) -> str:
 
 
 def _odd_word(rng: np.random.Generator) -> str:
-    kind = int(rng.integers(8))
+    kind = int(rng.integers(9))
     if kind == 0:
         return str(int(rng.integers(10 ** int(rng.integers(1, 7)))))
     if kind == 1:
@@ -127,6 +128,9 @@ def _odd_word(rng: np.random.Generator) -> str:
         return "".join(_one(rng, string.ascii_uppercase) for _ in range(int(rng.integers(2, 5))))
     if kind == 6:
         return "".join(_one(rng, _PRINTABLE) for _ in range(int(rng.integers(1, 7))))
+    if kind == 7:  # such as the prompt's own marks, which end nothing inside a text
+        inner = " ".join(_one(rng, _INNER) for _ in range(int(rng.integers(1, 4))))
+        return _one(rng, ["[", "[", "[/", "(", "{", "<"]) + inner + _one(rng, ["]", "]", ")", "}"])
     return '"' + _one(rng, COMMON_WORDS) + '"'
 
 
