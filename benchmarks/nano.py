@@ -23,6 +23,7 @@ import numpy as np
 from dspy.lm15 import Config, Message, Request
 
 import structq
+from structq.nano.training.corpus import World
 from structq.nano.training.examples import evolve_prompt, score_prompt
 from structq.nano.training.heldout import (
     EvolveRow,
@@ -170,15 +171,17 @@ def score_figures(lm: Any, n: int) -> dict[str, str]:
             hits["- same, most common label"].append(reader.majority(k) == true)
             hits["- same, from length alone"].append(reader.by_length(text, k) == true)
             hits["- same, random label"].append(int(rng.integers(1, k + 2)) == true)
-        if k >= 3:
+        if k >= 3 and len(set(row.levels)) > 1:
             for name, values in (
                 ("score: Spearman in a row, K >= 3", expected),
-                ("- same, from length alone", [len(t) for t in row.responses]),
+                ("- Spearman from length alone", [float(len(t)) for t in row.responses]),
+                (
+                    "- Spearman of the true levels, ties broken at random",
+                    [level + 0.001 * float(rng.random()) for level in row.levels],
+                ),
             ):
-                rho = spearman(values, row.levels) if len(set(row.levels)) > 1 else None
-                key = name if name.startswith("score") else "- Spearman from length alone"
-                if len(set(row.levels)) > 1:
-                    hits[key].append(0.0 if rho is None else rho)
+                rho = spearman(values, row.levels)
+                hits[name].append(0.0 if rho is None else rho)
     return {name: interval(values) for name, values in hits.items()}
 
 
@@ -222,6 +225,7 @@ def evolve_figures(lm: Any, n: int) -> dict[str, str]:
     ]
     hits: dict[str, list[float]] = defaultdict(list)
     risen: list[tuple[EvolveRow, str]] = []
+    corpus = World(np.random.default_rng(0), held_out=True)
     for row, text in zip(rows, texts, strict=True):
         kept = text.startswith(row.original.text)
         added = text[len(row.original.text) :] if kept else text
@@ -234,6 +238,9 @@ def evolve_figures(lm: Any, n: int) -> dict[str, str]:
         hits["- adds that part and no other"].append(found == {kind})
         hits["evolve: rule level gained"].append(after - before)
         hits["- level before"].append(before)
+        hits["- level gained by the corpus's own evolution"].append(
+            corpus.evolved(row.subject, row.original, (kind,)).level - before
+        )
         if kept and after > before:
             risen.append((row, text))
     out = {name: interval(values) for name, values in hits.items()}

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 from structq.errors import InputError, shorten
 
-__all__ = ["ChatFormat", "Render"]
+__all__ = ["ChatFormat", "ChatRuntime", "Render"]
 
 Render = Callable[[list[dict[str, str]]], str]
 """Messages with ``role`` and ``content`` to text, up to and including the assistant's header."""
@@ -105,6 +105,37 @@ class ChatFormat:
                     run, end = "", past
             run += piece[end:]
         yield from self.encode_text(run)
+
+
+class ChatRuntime:
+    """What the runtimes that speak through a :class:`ChatFormat` have in common."""
+
+    _chat: ChatFormat
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer, for building grammars; do not change its settings."""
+        return self._chat.plain
+
+    def encode(self, messages: Sequence[tuple[str, str]]) -> list[int]:
+        """Tokens of ``(role, text)`` turns, up to and including the assistant's header.
+
+        Raises:
+            InputError: The chat template refuses the roles, or a text has no UTF-8 form.
+        """
+        return self._chat.encode(messages)
+
+    def encode_text(self, text: str) -> list[int]:
+        """Tokens of plain text; markers of the chat template inside it stay text.
+
+        Raises:
+            InputError: The text has no UTF-8 form.
+        """
+        return self._chat.encode_text(text)
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Text of the tokens, without special tokens."""
+        return self._chat.decode(tokens)
 
 
 class _Form:

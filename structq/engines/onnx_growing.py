@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
+from structq.engines.chat import ChatRuntime
 from structq.engines.hub_files import HubFiles
 from structq.engines.model_files import fingerprint
 from structq.engines.onnx_session import open_session, passes
@@ -42,7 +42,7 @@ def graph_patterns(file: str) -> list[str]:
     return [f"onnx/{file}.onnx*", f"{file}.onnx*", *_SETTINGS, "chat_template.*"]
 
 
-class GrowingOnnxRuntime:
+class GrowingOnnxRuntime(ChatRuntime):
     """A `structq.engines.scheduler.Runtime` over a graph whose cache grows from pass to pass.
 
     Args:
@@ -85,31 +85,6 @@ class GrowingOnnxRuntime:
         self.name = f"{(name or folder.resolve().name).rpartition('/')[2]}-{mark}"
         self._lengths = [0] * n_slots
         self._caches: list[_Cache] = [self._graph.empty] * n_slots
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """The tokenizer, for building grammars; do not change its settings."""
-        return self._chat.plain
-
-    def encode(self, messages: Sequence[tuple[str, str]]) -> list[int]:
-        """Tokens of ``(role, text)`` turns, up to and including the assistant's header.
-
-        Raises:
-            InputError: The chat template refuses the roles, or a text has no UTF-8 form.
-        """
-        return self._chat.encode(messages)
-
-    def encode_text(self, text: str) -> list[int]:
-        """Tokens of plain text; markers of the chat template inside it stay text.
-
-        Raises:
-            InputError: The text has no UTF-8 form.
-        """
-        return self._chat.encode_text(text)
-
-    def decode(self, tokens: Sequence[int]) -> str:
-        """Text of the tokens, without special tokens."""
-        return self._chat.decode(tokens)
 
     def extend(self, slot: int, tokens: Sequence[int], n_logits: int) -> NDArray[np.float32]:
         """Appends tokens to one slot; logits ``(n_logits, n_vocab)`` after the last ones."""

@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from structq.engines.chat import ChatFormat
+from structq.engines.chat import ChatFormat, ChatRuntime
 from structq.engines.hub import looks_like_hub_id
 from structq.engines.prefixes import HeldTokens
 from structq.engines.slot_cache import ATTENTION, Pass, SlotCache
@@ -32,7 +31,7 @@ __all__ = ["TransformersRuntime"]
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-class TransformersRuntime:
+class TransformersRuntime(ChatRuntime):
     """A `structq.engines.scheduler.Runtime` over a causal LM with standard attention.
 
     Args:
@@ -85,31 +84,6 @@ class TransformersRuntime:
         facts = [str(self._model.dtype), str(tokenizer.chat_template)]
         commit = getattr(self._model.config, "_commit_hash", None)
         self.name = f"{Path(source).name}-{_fingerprint(source, commit, facts)}"
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """The tokenizer, for building grammars; do not change its settings."""
-        return self._chat.plain
-
-    def encode(self, messages: Sequence[tuple[str, str]]) -> list[int]:
-        """Tokens of ``(role, text)`` turns, up to and including the assistant's header.
-
-        Raises:
-            InputError: The chat template refuses the roles, or a text has no UTF-8 form.
-        """
-        return self._chat.encode(messages)
-
-    def encode_text(self, text: str) -> list[int]:
-        """Tokens of plain text; markers of the chat template inside it stay text.
-
-        Raises:
-            InputError: The text has no UTF-8 form.
-        """
-        return self._chat.encode_text(text)
-
-    def decode(self, tokens: Sequence[int]) -> str:
-        """Text of the tokens, without special tokens."""
-        return self._chat.decode(tokens)
 
     def extend(self, slot: int, tokens: Sequence[int], n_logits: int) -> NDArray[np.float32]:
         """Appends tokens to one slot; logits ``(n_logits, n_vocab)`` after the last ones.
