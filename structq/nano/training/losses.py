@@ -17,6 +17,7 @@ LOOKS = (
     ("previous", 0, 0),
     ("previous_2", 0, 2),
     ("topic", 1, 0),
+    ("previous_3", 1, 1),  # two tokens before are often a full stop and a line break
     ("copy", 1, 2),
     ("copy", 2, 0),
     ("question", 2, 3),
@@ -27,12 +28,15 @@ LOOKS = (
     ("score", 4, 3),
 )
 """Loss, layer, head: `Example` says where each one should look (``..._from``)."""
+_N_LOOKS = 192
+"""Random positions of a batch at which the heads for tokens before are shown where to look."""
 WEIGHTS = {
     "text": 1.0,
     "open": 0.3,
     "slots": 2.0,
     "previous": 0.1,
     "previous_2": 0.1,
+    "previous_3": 0.1,
     "topic": 0.1,
     "question": 0.1,
     "copy": 0.2,
@@ -141,11 +145,11 @@ def _mean_entropy(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def _before(length: int, n_rows: int, name: str) -> tuple[Tensor, Tensor, Tensor] | None:
-    """Random positions and those one or two before them, for the looks named ``previous...``."""
+    """Random positions and those ``N`` before them, for the looks named ``previous_N``."""
     if not name.startswith("previous"):
         return None
-    back = 2 if name == "previous_2" else 1
-    rows, at = torch.randint(0, n_rows, (64,)), torch.randint(back, length - 1, (64,))
+    back = int(name.removeprefix("previous").removeprefix("_") or 1)
+    rows, at = torch.randint(0, n_rows, (_N_LOOKS,)), torch.randint(back, length - 1, (_N_LOOKS,))
     return rows, at, at - back
 
 

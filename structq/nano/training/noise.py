@@ -202,6 +202,8 @@ def _sums(words: Words, n: int) -> str:
     return "\n".join(_one(rng, signs).join(row) + _one(rng, [" = ", "="]) + term() for row in rows)
 
 
+_MIXED = [" ", " ", " ", " ", "\n", "\n\n"]
+_GAPS = (_MIXED, _MIXED, [" "], ["\n"], ["\n\n"])
 _BLOCKS = (_dashes, _numbers, _code, _cells, _short_lines, _speakers, _sums)
 
 
@@ -214,13 +216,14 @@ def random_text(rng: np.random.Generator, scale: int = 1, fragments: tuple[str, 
         fragments=fragments,
         favourites=_favourites(rng, fragments),
     )
+    gaps = _GAPS[int(rng.integers(len(_GAPS)))]
     text = ""
     for _ in range(1 + scale * int(rng.integers(1, 4)) * int(rng.integers(0, 4))):
         if rng.random() < 0.2:
             block = _BLOCKS[int(rng.integers(len(_BLOCKS)))]
             text += ("\n\n" if text else "") + block(words, int(rng.integers(2, 7)))
             continue
-        gap = _one(rng, [" ", " ", " ", " ", "\n", "\n\n"]) if "```" not in text[-4:] else "\n\n"
+        gap = _one(rng, gaps) if "```" not in text[-4:] else "\n\n"
         text += (gap if text else "") + _sentence(words)
     return text
 
