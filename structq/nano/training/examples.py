@@ -1,12 +1,12 @@
 """Training examples: prompts as structq renders them, answers as its schemas allow, and guides.
 
 Beside the tokens, an example says where the model should look (`copy_from`: which source token the
-next token repeats; `score_from`: which closing tag a score slot reads; `part_from`: that an added
-part follows the mutation; `topic_from` and `question_from`: whether a response speaks about the
-instruction's topic and answers its question) and what it should know on the way (the role of each
-piece at its end, the level of each response at its closing tag, the family of a question and of an
-answer). The training loop turns these into small extra losses; nothing of them is left in the
-shipped model.
+next token repeats; `peek_from`: a little further on; `score_from`: which closing tag a score slot
+reads; `part_from`: that an added part follows the mutation; `topic_from` and `question_from`:
+whether a response speaks about the instruction's topic and answers its question) and what it should
+know on the way (the role of each piece at its end, the level of each response at its closing tag,
+the family of a question and of an answer). The training loop turns these into small extra losses;
+nothing of them is left in the shipped model.
 """
 
 from __future__ import annotations
@@ -105,6 +105,9 @@ class Example:
     """Score slots: position of the token to predict, and its target distribution."""
     copy_from: list[tuple[int, int]] = field(default_factory=list)
     """(position that predicts, position of the same token in the source)."""
+    peek_from: list[tuple[int, int]] = field(default_factory=list)
+    """(position that predicts, two tokens behind the source of what it predicts): whether the text
+    goes on or its closing tag has begun."""
     score_from: list[tuple[int, int]] = field(default_factory=list)
     """(position that predicts a score, closing tag of its response)."""
     part_from: list[tuple[int, int]] = field(default_factory=list)
@@ -198,6 +201,10 @@ class ExampleMaker:
         example, start, asked, said = self._assemble(prompt, answer)
         source = prompt.rindex(f"[response{mark}]\n") + len(f"[response{mark}]\n")
         example.copy_from = list(self._copies(original.text, source, start, asked, said, example))
+        example.peek_from = [(at, source + 2) for at, source in example.copy_from]
+        if example.copy_from:
+            at, source = example.copy_from[-1]
+            example.peek_from.append((at + 1, source + 3))
         told = start + _token_at(asked, len(method) - 1)
         example.asks = [(told, sum(1 << i for i, kind in enumerate(KINDS) if kind in kinds))]
         added = evolved.spans[len(evolved.spans) - max(1, len(kinds)) :]

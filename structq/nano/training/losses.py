@@ -24,6 +24,7 @@ LOOKS = (
     ("copy", 4, 1),  # which token it is takes more than the 64 numbers of one head
     ("copy", 5, 0),
     ("copy", 5, 2),
+    ("peek", 3, 0),
     ("part", 3, 3),
     ("score", 4, 3),
 )
@@ -40,6 +41,7 @@ WEIGHTS = {
     "topic": 0.1,
     "question": 0.1,
     "copy": 0.2,
+    "peek": 0.1,
     "part": 0.1,
     "score": 0.1,
     "roles": 0.2,

@@ -53,6 +53,7 @@ class Settings:
     """Share of the tokens that stands in examples of up to 1,900 tokens."""
     muon_lr: float = 0.01
     adam_lr: float = 2e-3
+    embedding_lr: float = 8e-3
     muon_decay: float = 0.1
     """Share of a matrix, times the learning rate, that each step takes away."""
     hold_share: float = 0.3
@@ -153,12 +154,14 @@ def _work(rank: int, config: DecoderConfig, settings: Settings, directory: Path)
         ExampleMaker(long, tokenizer, max_tokens=1900, min_tokens=settings.max_tokens),
     ]
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
-    others = [p for n, p in model.named_parameters() if p.ndim < 2 or "embed" in n]
+    others = [p for p in model.parameters() if p.ndim < 2]
+    groups = [
+        {"params": [*others, *probes.parameters()], "lr": settings.adam_lr},
+        {"params": [model.model.embed_tokens.weight], "lr": settings.embedding_lr},
+    ]
     optimizers = [
         Muon(matrices, settings.muon_lr, decay=settings.muon_decay),
-        torch.optim.AdamW(
-            [*others, *probes.parameters()], settings.adam_lr, betas=(0.9, 0.98), weight_decay=0.0
-        ),
+        torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0),
     ]
     stream = batches(makers, settings)
     _run(model, probes, optimizers, stream, settings, directory, rank, done)
@@ -189,14 +192,16 @@ def _run(
     last_save = time.monotonic()
     start = last_save - done * 60 * settings.minutes
     n_tokens, n_sums, sums = 0, 0, dict.fromkeys(WEIGHTS, 0.0)
-    base = [o.param_groups[0]["lr"] for o in optimizers]
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    base = [group["lr"] for group in groups]
     parameters = [*model.parameters(), *probes.parameters()]
     for p in parameters:
         p.grad = torch.zeros_like(p)
     progress = torch.full((1,), done)  # share of the time, the same in every process
     for step, batch in enumerate(stream):
-        for optimizer, lr in zip(optimizers, base, strict=True):
-            optimizer.param_groups[0]["lr"] = lr * _rate(float(progress), settings)
+        for group, lr in zip(groups, base, strict=True):
+            group["lr"] = lr * _rate(float(progress), settings)
+        for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=False)
         parts = losses(model, probes, batch)
         sum(WEIGHTS[name] * part for name, part in parts.items()).backward()
