@@ -79,3 +79,13 @@ def test_invented_words_reach_tokens_that_known_words_do_not(tokenizer: Tokenize
     with_parts, without = tokens_of(fragments), tokens_of(())
     assert len(with_parts) > 1.2 * len(without)
     assert all(part == part.strip() and part.isprintable() for part in fragments)
+
+
+def test_the_last_look_ahead_finds_the_closing_tag(tokenizer: Tokenizer):
+    ends = [
+        text_up_to(tokenizer, e, e.peek_from[-1][1])
+        for e in drawn(tokenizer, 60, evolve=True)
+        if e.peek_from
+    ]
+    assert len(ends) > 40
+    assert np.mean([end.endswith("\n[/") for end in ends]) > 0.9

@@ -202,9 +202,20 @@ def _sums(words: Words, n: int) -> str:
     return "\n".join(_one(rng, signs).join(row) + _one(rng, [" = ", "="]) + term() for row in rows)
 
 
+def _alike(words: Words, n: int) -> str:
+    """Lines that differ in few words, perhaps lettered: where one is can only be told from afar."""
+    rng = words.rng
+    line = [words.draw() for _ in range(int(rng.integers(2, 9)))]
+    rows = []
+    for i in range(n):
+        row = [words.draw() if rng.random() < 0.3 else word for word in line]
+        rows.append(("ABCDEFG"[i] + _one(rng, [". ", ") "]) if n % 2 else "") + " ".join(row))
+    return "\n".join(rows)
+
+
 _MIXED = [" ", " ", " ", " ", "\n", "\n\n"]
 _GAPS = (_MIXED, _MIXED, [" "], ["\n"], ["\n\n"])
-_BLOCKS = (_dashes, _numbers, _code, _cells, _short_lines, _speakers, _sums)
+_BLOCKS = (_dashes, _numbers, _code, _cells, _short_lines, _speakers, _sums, _alike, _alike)
 
 
 def random_text(rng: np.random.Generator, scale: int = 1, fragments: tuple[str, ...] = ()) -> str:
