@@ -177,10 +177,12 @@ class World(Writer):
         if not self.held_out and self.chance(0.42):
             text = self.arbitrary()
             return joined([Piece(text=text, role="text", block="\n" in text)])
+        # What nano has to write itself takes more practice than what it copies.
+        empty, bare = (0.06, 0.44) if self.variety else (0.03, 0.3)
         draw = self.rng.random()
-        if draw < 0.03:
+        if draw < empty:
             return joined([])
-        if draw < 0.3:
+        if draw < bare:
             return self._unforeseen(joined([self.bare(subject)]))
         n_kinds = int(self.rng.choice(3, p=[0.55, 0.3, 0.15]))
         return self._unforeseen(self.good(subject, n_kinds, noise=0.15))

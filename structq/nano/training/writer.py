@@ -23,8 +23,6 @@ from .wordings import wordings
 __all__ = ["Subject", "Writer", "capitalised"]
 
 T = TypeVar("T")
-_N_WRITTEN = 3
-"""Answers of a family that nano writes itself, where one is missing; it reads many more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,10 +167,8 @@ class Writer:
         """An answer of the subject's family, or the same about another topic."""
         name = subject.family.name
         frames = subject.family.answers
-        if read:
-            frame = self.pick(frames, 2, wordings("answers")[name])
-        else:
-            frame = frames[int(self.rng.integers(_N_WRITTEN))]
+        # Many answers are read, but where one is missing nano writes the same one to a family.
+        frame = self.pick(frames, 2, wordings("answers")[name]) if read else frames[0]
         text = self.fill(frame, subject, topic, read=read)
         named = subject.topic if topic is None else topic
         if read and self.variety and self.chance(0.3):
