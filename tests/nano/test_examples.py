@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import numpy as np
@@ -89,3 +90,14 @@ def test_the_last_look_ahead_finds_the_closing_tag(tokenizer: Tokenizer):
     ]
     assert len(ends) > 40
     assert np.mean([end.endswith("\n[/") for end in ends]) > 0.9
+
+
+def test_text_to_copy_holds_brackets_but_no_mark_of_a_prompt(tokenizer: Tokenizer):
+    mark = re.compile(r"\[/?(instruction|response|[1-9]+)[abc]?\]")
+    fragments = word_fragments(tokenizer)
+    world = World(np.random.default_rng(2), text_scale=5, variety=True, fragments=fragments)
+    free = [random_text(world.rng, 5, fragments) for _ in range(300)]
+    kept = [world.arbitrary() for _ in range(300)]
+    assert any(mark.search(text) for text in free)
+    assert not any(mark.search(text) for text in kept)
+    assert any("[" in text for text in kept)

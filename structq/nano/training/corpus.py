@@ -6,6 +6,7 @@ A response is put together from pieces, so its level is known by construction (`
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 from .families import FAMILIES
@@ -17,6 +18,8 @@ from .wordings import wordings
 from .writer import Subject, Writer, capitalised
 
 __all__ = ["World", "compact"]
+
+_MARKS = re.compile(r"\[/?(instruction|response|[1-9]\d*)[abc]?\]", re.IGNORECASE)
 
 
 class World(Writer):
@@ -55,6 +58,10 @@ class World(Writer):
             self._repeated,
         )
         return makers[int(self.rng.integers(len(makers)))](subject)
+
+    def misplaced(self, subject: Subject) -> Response:
+        """A good answer to something else: it takes a look at the question to tell."""
+        return self._off_topic(subject) if self.chance(0.5) else self._other_question(subject)
 
     def _some_parts(self, subject: Subject, p: float) -> list[Piece]:
         kinds = [k for k in KINDS if self.chance(p)]
@@ -188,8 +195,11 @@ class World(Writer):
         return self._unforeseen(self.good(subject, n_kinds, noise=0.15))
 
     def arbitrary(self) -> str:
-        """Text about nothing, to be copied."""
-        return random_text(self.rng, self.text_scale, self.fragments)
+        """Text about nothing, to be copied; without the marks by which a prompt is taken apart."""
+        while True:
+            text = random_text(self.rng, self.text_scale, self.fragments)
+            if not _MARKS.search(text):
+                return text
 
     def _unforeseen(self, response: Response) -> Response:
         """The response, in training often with other words: it is to be copied, not continued."""

@@ -254,6 +254,8 @@ class ExampleMaker:
             i, j = (int(x) for x in self.rng.permutation(k)[:2])
             base = world.good(subject, int(self.rng.integers(0, 3)), noise=0.1)
             drawn[i], drawn[j] = base, world.evolved(subject, base, world.mutation()[1])
+        if world.chance(0.3):
+            drawn[int(self.rng.integers(k))] = world.misplaced(subject)
         if world.chance(0.04):
             text = world.arbitrary()
             drawn[0] = joined([Piece(text=text, role="off")])
