@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 class Settings:
     """How long and how to train."""
 
-    minutes: float = 90.0
+    minutes: float = 180.0
     """Wall-clock length; the learning rate follows the clock."""
     batch_tokens: int = 4608
     """Tokens of one step, padding included."""
