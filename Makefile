@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 .PHONY: demo test test-all lint bench clean
 
 demo: $(VENV)/.run-installed  ## evolve and score the example rows on the embedded LM
-	$(BIN)/structq run examples/responses.jsonl -o demo_out/responses.jsonl --lm nano --preserve all
+	$(BIN)/structq run examples/responses.jsonl -o demo_out/responses.jsonl --lm nano --preserve all --seed 7
 	$(BIN)/python examples/show.py demo_out/responses.jsonl
 
 test: $(VENV)/.dev-installed  ## the tests that take a minute or two

@@ -9,8 +9,11 @@ import structq
 from structq.nano.training.corpus import World
 from structq.nano.training.examples import Example, ExampleMaker
 from structq.nano.training.families import FAMILIES
+from structq.nano.training.heldout import kinds_in
+from structq.nano.training.levels import KINDS, Piece, joined
 from structq.nano.training.noise import random_text
 from structq.nano.training.tokenizer import word_fragments
+from structq.nano.training.writer import unnamed
 
 NANO = Path(structq.__file__).parent / "nano"
 
@@ -101,3 +104,16 @@ def test_text_to_copy_holds_brackets_but_no_mark_of_a_prompt(tokenizer: Tokenize
     assert any(mark.search(text) for text in free)
     assert not any(mark.search(text) for text in kept)
     assert any("[" in text for text in kept)
+
+
+def test_where_no_topic_is_named_the_added_part_names_none():
+    world = World(np.random.default_rng(4), variety=True)
+    for kind in KINDS:
+        subject = unnamed(world.subject())
+        original = joined([Piece(text="So.", role="text")])
+        added = world.evolved(subject, original, (kind,)).pieces[-1].text
+        assert kind in kinds_in(added)
+    frame = unnamed(world.subject())
+    assert world.fill("With {topic}, as {Topic} has it: {ask}.", frame) == (
+        "With this matter, as This matter has it: this matter."
+    )

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from .corpus import World, compact
 from .families import FAMILIES
 from .levels import KINDS, Piece, Response, joined, label_distribution
-from .writer import Subject
+from .writer import Subject, unnamed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -193,9 +193,13 @@ class ExampleMaker:
         subject = self.world.subject()
         method, kinds = self.world.mutation()
         original = self.world.original(subject)
+        arbitrary = any(piece.role == "text" for piece in original.pieces)
+        unclear = arbitrary and self.world.chance(0.5)
+        if unclear:
+            subject = unnamed(subject)
         evolved = self.world.evolved(subject, original, kinds)
         mark = self._mark()
-        instruction = self._instruction(subject, original)
+        instruction = self._instruction(subject, arbitrary, unclear)
         prompt = evolve_prompt(method, instruction, original.text, mark)
         answer = compact({"evolved_response": evolved.text})
         example, start, asked, said = self._assemble(prompt, answer)
@@ -223,9 +227,11 @@ class ExampleMaker:
         ]
         return example
 
-    def _instruction(self, subject: Subject, original: Response) -> str:
-        """What is asked; arbitrary text around it where the original is arbitrary too."""
-        arbitrary = any(piece.role == "text" for piece in original.pieces)
+    def _instruction(self, subject: Subject, arbitrary: bool, unclear: bool) -> str:
+        """What is asked; arbitrary text around it or in its place where the original is so too."""
+        if unclear:
+            text = self.world.arbitrary()
+            return text if self.world.chance(0.4) else " ".join(text.split()[:8])
         if not arbitrary or not self.world.chance(0.4):
             return subject.instruction
         parts = [subject.instruction, self.world.arbitrary()]

@@ -20,7 +20,7 @@ from .sentences import lead_in, made_empty, made_frame
 from .topics import CLAUSES, TOPICS
 from .wordings import wordings
 
-__all__ = ["Subject", "Writer", "capitalised"]
+__all__ = ["Subject", "Writer", "capitalised", "unnamed"]
 
 T = TypeVar("T")
 
@@ -42,6 +42,13 @@ class Subject:
 def capitalised(text: str) -> str:
     """The text with its first letter in upper case."""
     return text[:1].upper() + text[1:]
+
+
+def unnamed(subject: Subject) -> Subject:
+    """The subject where its instruction names no topic: what nano adds must not hang on one."""
+    name = "this matter"
+    names = {"topic": name, "Topic": capitalised(name), "ask": name}
+    return replace(subject, topic=name, ask=name, fields=subject.fields | names)
 
 
 class Writer:
