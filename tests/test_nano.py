@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import structq
+from structq.nano.training.heldout import evolve_rows, score_rows
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "responses.jsonl"
 
@@ -106,3 +107,22 @@ def test_a_lone_surrogate_costs_its_own_row_only():
     bad, good = finish(rows)
     assert bad["metadata"]["error"]["field"] == "response"
     assert good["metadata"]["error"] is None
+
+
+def test_the_shipped_weights_can_score_what_they_never_saw():
+    wanted, found = [], []
+    scorer = structq.QualityScorer(lm="nano", scale=(1, 6))
+    for row in score_rows(40, seed=5, ks=(3,)):
+        scores = scorer(instruction=row.instruction, responses=list(row.responses)).scores
+        wanted += row.levels
+        found += scores
+    assert np.mean(np.array(wanted) == np.array(found)) > 0.7
+
+
+def test_the_shipped_weights_keep_what_they_evolve():
+    kept = []
+    for row in evolve_rows(30, seed=6):
+        evolve = structq.EvolQuality(lm="nano", mutation_templates={"only": row.method})
+        out = evolve(instruction=row.subject.instruction, response=row.original.text or "So.")
+        kept.append(out.evolved_response.startswith(row.original.text))
+    assert np.mean(kept) > 0.8

@@ -84,11 +84,12 @@ class Writer:
     def pick(self, items: tuple[T, ...], n_held_out: int, more: tuple[T, ...] = ()) -> T:
         """One of the items of this side; the last ``n_held_out`` belong to the held-out side.
 
-        With ``variety`` it may be one of ``more``.
+        With ``variety`` the training side holds ``more`` too.
         """
-        part = items[-n_held_out:] if self.held_out else items[:-n_held_out]
-        if more and self.variety:
-            part += more
+        if self.held_out:
+            part = items[-n_held_out:]
+        else:
+            part = items[:-n_held_out] + (more if self.variety else ())
         return part[int(self.rng.integers(len(part)))]
 
     def chance(self, p: float) -> bool:
