@@ -14,7 +14,8 @@ __all__ = ["lm"]
 DRY_MULTIPLIER = 0.8
 """Of local LMs that were not made for structq: small ones loop without it."""
 _ALLOWED = (
-    "'nano', 'onnx:<folder or hub id>', 'transformers:<folder or hub id>', 'llamacpp:<file.gguf>', "
+    "'nano', 'gguf:<file or hub id>', 'onnx:<folder or hub id>', 'transformers:<folder or hub id>', "
+    "'llamacpp:<file.gguf>', "
     "'vllm/<model>' and other servers, or a DSPy model string such as 'openai/gpt-4o-mini'"
 )
 
@@ -26,17 +27,20 @@ def lm(spec: str, **options: Any) -> dspy.LM:
     the same batches.
 
     Args:
-        spec: ``"nano"`` (the LM in this package), ``"onnx:<folder or hub id>"``,
+        spec: ``"nano"`` (the LM in this package), ``"gguf:<file or hub id>"`` (on structq's own
+            engine), ``"onnx:<folder or hub id>"``,
             ``"transformers:<folder or hub id>"``, ``"llamacpp:<file.gguf>"``; ``"vllm/<model>"``,
             ``"sglang/<model>"``, ``"llamacpp-server/<model>"``, ``"ollama/<model>"`` or
             ``"openai-server/<model>"`` for a server of one's own, which is sent a strict schema; or
             any DSPy model string.
         options: Passed to `dspy.LM`: ``temperature``, ``max_tokens``, ``cache``, ... For
+            gguf also ``file`` and ``revision`` (of a model on the hub), ``window``, ``n_slots``,
+            ``n_threads`` and ``reuse_prefixes``, as in `structq.engines.onnx.OnnxRuntime`. For
             transformers also ``device``, ``dtype``, ``revision``, ``window`` and ``n_slots``, as in
             `structq.engines.transformers.TransformersRuntime`. For onnx also ``file`` (which graph
-            of the folder, such as ``"model_q4"``), ``revision``, ``window`` and ``n_slots``, as in
-            `structq.engines.onnx_growing.GrowingOnnxRuntime`. For llamacpp also ``window`` and
-            ``n_slots``, as in `structq.engines.llamacpp.LlamaCppLM`. For servers also ``api_base``
+            of the folder, such as ``"model_q4"``), ``revision``, ``window``, ``n_slots`` and
+            ``n_threads``, as in `structq.engines.onnx_growing.GrowingOnnxRuntime`. For llamacpp also ``window``,
+            ``n_slots`` and ``n_threads``, as in `structq.engines.llamacpp.LlamaCppLM`. For servers also ``api_base``
             (the address), ``api_key`` and ``top_logprobs``, as in
             `structq.engines.servers.ServerLM`.
             A local LM does not use DSPy's response cache unless ``cache=True``.

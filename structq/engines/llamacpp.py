@@ -7,6 +7,7 @@ log probabilities from which scores are measured. It listens on loopback alone, 
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from structq.errors import InputError
 
 __all__ = ["LlamaCppLM"]
 
-_OPEN: dict[tuple[str, int, int], Any] = {}
+_OPEN: dict[tuple[str, int, int, int], Any] = {}
 _LOCK = threading.Lock()
 _MAGIC = b"GGUF"
 
@@ -25,12 +26,15 @@ _MAGIC = b"GGUF"
 class LlamaCppLM(ServerLM):
     """A `ServerLM` whose server this process runs; see `structq.lm`.
 
-    One server serves all LMs of a file, a window and a number of slots, until the process ends.
+    One server serves all LMs of a file and of the same options, until the process ends.
 
     Args:
         spec: ``"llamacpp:<file.gguf>"``.
         window: Most tokens of a row, prompt and answer together.
         n_slots: Rows that share its passes; memory is taken for ``n_slots * window`` tokens.
+        n_threads: Threads of one pass; ``None`` takes half of the machine's. llama.cpp's threads
+            wait for each other at every step: where one of them has to share its core, as all do on
+            a busy machine that gives each core one, the others stand still.
         options: As in `ServerLM`. DSPy's response cache and its retries are off unless asked for,
             as for all LMs of this process.
 
@@ -39,18 +43,27 @@ class LlamaCppLM(ServerLM):
             missing.
     """
 
-    def __init__(self, spec: str, *, window: int = 2048, n_slots: int = 4, **options: Any) -> None:
-        for name, value in (("window", window), ("n_slots", n_slots)):
+    def __init__(
+        self,
+        spec: str,
+        *,
+        window: int = 2048,
+        n_slots: int = 4,
+        n_threads: int | None = None,
+        **options: Any,
+    ) -> None:
+        n_threads = max(1, (os.cpu_count() or 1) // 2) if n_threads is None else n_threads
+        self.opening = {"window": window, "n_slots": n_slots, "n_threads": n_threads}
+        for name, value in self.opening.items():
             if not isinstance(value, int) or value < 1:
                 raise InputError(f"{name} must be 1 or more: found {value!r}", field=name)
         path = _file(spec)
         self.file = f"llamacpp:{path}"
-        self.opening = {"window": window, "n_slots": n_slots}
         settings = {"cache": False, "num_retries": 0, **options}
         super().__init__(
             # The weights are part of the name: DSPy's cache knows a response by it.
             f"llamacpp-server/{path.stem}-{fingerprint([path])}",
-            api_base=_address(path, window, n_slots),
+            api_base=_address(path, window, n_slots, n_threads),
             **settings,
         )
 
@@ -71,15 +84,15 @@ def _file(spec: str) -> Path:
     return path
 
 
-def _address(path: Path, window: int, n_slots: int) -> str:
-    key = str(path), window, n_slots
+def _address(path: Path, window: int, n_slots: int, n_threads: int) -> str:
+    key = str(path), window, n_slots, n_threads
     with _LOCK:
         if key not in _OPEN:
-            _OPEN[key] = _serve(path, window, n_slots)
+            _OPEN[key] = _serve(path, window, n_slots, n_threads)
         return str(_OPEN[key].listening_address)
 
 
-def _serve(path: Path, window: int, n_slots: int) -> Any:
+def _serve(path: Path, window: int, n_slots: int, n_threads: int) -> Any:
     try:
         import xllamacpp
     except ImportError as error:
@@ -92,6 +105,7 @@ def _serve(path: Path, window: int, n_slots: int) -> Any:
     params.model.path = str(path)
     params.port = 0
     params.n_parallel, params.n_ctx = n_slots, n_slots * window
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = n_threads
     params.warmup = params.ui = False
     params.verbosity = 0
     try:

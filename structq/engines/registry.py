@@ -7,12 +7,12 @@ A spec is a kind, a place, and what else decides how the weights are opened:
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from structq.engines.hub import hub_folder, looks_like_hub_id
+from structq.engines.hub import hub_file, hub_folder, looks_like_hub_id
 from structq.engines.local import LocalLM, LocalRuntime
 from structq.errors import InputError
 
@@ -22,14 +22,34 @@ _NANO = Path(__file__).resolve().parent.parent / "nano"
 _OPEN: dict[str, LocalLM] = {}
 _LOCK = threading.Lock()
 
-_OPTIONS: Mapping[str, Mapping[str, type]] = {
+
+def _flag(value: Any) -> bool:
+    """A truth value, or the word for one in a spec."""
+    words = {"true": True, "1": True, "false": False, "0": False}
+    if str(value).lower() not in words:
+        raise ValueError
+    return words[str(value).lower()]
+
+
+_OPTIONS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
     "nano": {},
-    "onnx": {"file": str, "revision": str, "window": int, "n_slots": int},
+    "gguf": {
+        "file": str,
+        "revision": str,
+        "window": int,
+        "n_slots": int,
+        "n_threads": int,
+        "reuse_prefixes": _flag,
+    },
+    "onnx": {"file": str, "revision": str, "window": int, "n_slots": int, "n_threads": int},
     "transformers": {"device": str, "dtype": str, "revision": str, "window": int, "n_slots": int},
 }
 """What may be said about opening each kind of LM, and the type of it."""
 
-_ALLOWED = "'nano', 'onnx:<folder or hub id>' and 'transformers:<folder or hub id>' are allowed"
+_ALLOWED = (
+    "'nano', 'gguf:<file or hub id>', 'onnx:<folder or hub id>' and "
+    "'transformers:<folder or hub id>' are allowed"
+)
 
 
 def is_local(spec: str) -> bool:
@@ -47,7 +67,8 @@ def open_lm(spec: str, **options: Any) -> LocalLM:
     """The open LM of a spec, opened on first use.
 
     Args:
-        spec: ``"nano"``, ``"onnx:<folder or hub id>"`` or ``"transformers:<folder or hub id>"``.
+        spec: ``"nano"``, ``"gguf:<file or hub id>"``, ``"onnx:<folder or hub id>"`` or
+            ``"transformers:<folder or hub id>"``.
         options: As they may also stand behind a ``?`` in the spec.
 
     Raises:
@@ -97,10 +118,10 @@ def _parse(spec: str, given: Mapping[str, Any]) -> tuple[str, str, dict[str, Any
             options[name] = known[name](value)
         except ValueError as error:
             raise InputError(
-                f"{name} is no {known[name].__name__}: {value!r}", field=name
+                f"{name} is no {known[name].__name__.strip('_')}: {value!r}", field=name
             ) from error
     path = Path(place).expanduser()
-    if path.is_dir() or not looks_like_hub_id(place):
+    if path.exists() or not looks_like_hub_id(place):
         place = str(path.resolve())
     if kind == "onnx" and place == str(_NANO) and not options:
         kind = "nano"
@@ -119,6 +140,8 @@ def _open(kind: str, place: str, options: Mapping[str, Any]) -> LocalRuntime:
         return _open_transformers(place, options)
     if kind == "onnx":
         return _open_onnx(place, options)
+    if kind == "gguf":
+        return _open_gguf(place, options)
     from structq.engines.onnx import OnnxRuntime
 
     return OnnxRuntime(place)
@@ -136,12 +159,29 @@ def _open_onnx(place: str, options: Mapping[str, Any]) -> LocalRuntime:
         folder = hub_folder(place, patterns=patterns, revision=revision)
     if not (folder / FACTS).is_file():
         return GrowingOnnxRuntime(folder, name=place, **options)
-    if unused := sorted(options.keys() - {"n_slots"}):
+    if unused := sorted(options.keys() - {"n_slots", "n_threads", "window"}):
         raise InputError(
             f"{place!r} says itself what {' and '.join(unused)} would say: leave it out",
             field=unused[0],
         )
     return OnnxRuntime(folder, **options)
+
+
+def _open_gguf(place: str, options: Mapping[str, Any]) -> LocalRuntime:
+    """A GGUF file of this machine or of the hub, converted on first use."""
+    from structq.engines.gguf import convert
+    from structq.engines.onnx import OnnxRuntime
+
+    options, path = dict(options), Path(place)
+    file, revision = options.pop("file", None), options.pop("revision", None)
+    if not path.exists() and looks_like_hub_id(place) and path.suffix != ".gguf":
+        path = hub_file(place, file=file, revision=revision)
+    elif file or revision:
+        raise InputError(
+            f"{place!r} is a file here: file and revision are for models of the hub",
+            field="file" if file else "revision",
+        )
+    return OnnxRuntime(convert(path), name=path.stem, **options)
 
 
 def _open_transformers(place: str, options: Mapping[str, Any]) -> LocalRuntime:
