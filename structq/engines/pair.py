@@ -48,7 +48,7 @@ class _Pair:
     """``config.extensions={"structq": {"text": {...}}}`` holds an answer of one text to rules, with
     the names of `structq.decoding.TextRules`; with a schema, ``field`` is its only property."""
 
-    def __init__(self, lm: LocalLM, *, penalties: Mapping[str, float] | None = None) -> None:
+    def __init__(self, lm: LocalLM, *, penalties: Mapping[str, Any] | None = None) -> None:
         self.lm = lm
         self.penalties = dict(penalties or {})
         """Settings of `Sampling` that no request carries."""
@@ -146,7 +146,7 @@ class _Canonical:
 
 
 def _call(
-    request: Request, penalties: Mapping[str, float], *, spaced: bool
+    request: Request, penalties: Mapping[str, Any], *, spaced: bool
 ) -> tuple[Call, Answers | None]:
     """The call of a request, and the judgments that it measures, if it does."""
     config = request.config
