@@ -55,8 +55,8 @@ class Outcome:
 
     text: str
     """The evolution; empty where the row failed."""
-    cut: bool = False
-    """Whether the guard or the budget cut something off."""
+    cut: str = ""
+    """Why something was cut off: ``repetition`` (the guard) or ``length`` (the budget)."""
     error: str | None = None
 
 
@@ -85,7 +85,10 @@ def evolve_plainly(rows: Sequence[Row], lm: Any) -> list[Outcome]:
             Call(messages=[("user", prompt)], text=rules, sampling=Sampling(**engine.penalties))
         )
     answers = [future.result() for future in engine.lm.submit_all(calls)]
-    return [Outcome(text=answer.text.strip(), cut=bool(answer.cut)) for answer in answers]
+    return [
+        Outcome(text=answer.text.strip(), cut=answer.cut.reason if answer.cut else "")
+        for answer in answers
+    ]
 
 
 def evolve_as(rows: Sequence[Row], lm: Any, form: str) -> list[Outcome]:
@@ -105,7 +108,7 @@ def evolve_as(rows: Sequence[Row], lm: Any, form: str) -> list[Outcome]:
             calls = row["metadata"]["calls"]
             outcomes[place] = Outcome(
                 text=row["evolved_response"] or "",
-                cut=bool(calls and calls[-1].get("cut")),
+                cut=calls[-1].get("cut", {}).get("reason", "") if calls else "",
                 error=error and error["message"],
             )
     return [outcome for outcome in outcomes if outcome is not None]
@@ -155,7 +158,8 @@ def report(
         f"{count(is_half):>7}"
         f"{count(lambda row, one: n_added(row, one) < 5):>5}"
         f"{count(lambda _, one: loops(one)):>8}"
-        f"{count(lambda _, one: one.cut):>5}"
+        f"{count(lambda _, one: one.cut == 'repetition'):>9}"
+        f"{count(lambda _, one: one.cut == 'length'):>8}"
         f"{np.mean([n_added(row, one) for row, one in zip(rows, outcomes)]):>8.0f}"
     )
     for one in outcomes:
@@ -183,7 +187,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         lm = structq.lm(spec)
         print(f"\n{lm.model}, its own form: {lm.engine.form}, {lm.engine.penalties}")
         print(
-            "form         words kept         difference to plain   failed  half  few  looped  cut   added"
+            "form         words kept         difference to plain   failed  half  few  looped  guarded  budget   added"
         )
         plain: list[float] = []
         forms = ["plain", *options.forms.split(",")] + (["compact"] if spec == "nano" else [])

@@ -22,13 +22,14 @@ from structq.decoding.grammar import Grammars, RowMatcher
 from structq.decoding.labels import LabelTrie, Measurement, token_paths
 from structq.decoding.logprobs import SlotReading, TokenScore, read_slots
 from structq.decoding.slots import Slot, SlotPlan
-from structq.decoding.text import TextMatcher, TextRules
+from structq.decoding.text import Cut, TextMatcher, TextRules
 from structq.decoding.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from structq.decoding.processor import RowwiseProcessor
 
 __all__ = [
+    "Cut",
     "Grammars",
     "LabelTrie",
     "Measurement",

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 
 from structq.decoding.bounds import guarded
 from structq.decoding.mask import TokenMask
-from structq.decoding.text import Enders, TextMatcher, TextRules
+from structq.decoding.text import Cut, Enders, TextMatcher, TextRules
 from structq.decoding.vocabulary import Vocabulary
 from structq.errors import LMError, SchemaError, shorten
 from structq.schemas.support import unsupported
@@ -181,9 +181,9 @@ class RowMatcher:
         self._check()
         return tokens
 
-    def finish(self, text: str) -> tuple[str, str]:
+    def finish(self, text: str) -> tuple[str, Cut | None]:
         """The answer as it counts, and what was cut off: nothing of it."""
-        return text, ""
+        return text, None
 
     def _current_mask(self) -> TokenMask:
         if not self._is_current:

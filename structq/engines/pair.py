@@ -294,7 +294,7 @@ def _provider_data(answer: Answer) -> dict[str, Any]:
         data["distributions"] = [slot.probabilities.tolist() for slot in answer.slots]
         data["label_mass"] = [slot.mass for slot in answer.slots]
     if answer.cut:
-        data["cut"] = answer.cut
+        data["cut"] = answer.cut._asdict()
     return data
 
 

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from structq.decoding import Cut
 from structq.engines.sampling import Sampler, Sampling
 
 __all__ = [
@@ -61,8 +62,8 @@ class Answer:
     """Forward passes in which the row took part, the prompt's included."""
     n_forced_tokens: int
     """Tokens of the answer that were appended without being sampled."""
-    cut: str = ""
-    """What was said behind the end of the answer: a repetition, or more than it may hold."""
+    cut: Cut | None = None
+    """What was said behind the end of the answer, if anything."""
     slots: tuple[MeasuredSlot, ...] | None = None
     """The measured label slots in order, or ``None`` if the answer was generated."""
 
@@ -94,7 +95,7 @@ class Constraint(Protocol):
     def forced(self) -> list[int]:
         """Tokens that can only come next; not consumed by this call."""
 
-    def finish(self, text: str) -> tuple[str, str]:
+    def finish(self, text: str) -> tuple[str, Cut | None]:
         """The answer as it counts, and what was cut off its end."""
 
     @property
@@ -169,7 +170,8 @@ def generate_row(
         text = _stopped(output, limits.stop, decode)
         if text is not None:
             break
-    said, cut = decode(output) if text is None else text, ""
+    cut: Cut | None = None
+    said = decode(output) if text is None else text
     if text is None and reason == "stop":
         said, cut = constraint.finish(said)
     return Answer(
