@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 __all__ = ["lm"]
 
 _ALLOWED = (
-    "'nano', 'onnx:<folder or hub id>', 'transformers:<folder or hub id>', 'llamacpp:<file.gguf>', "
+    "'smollm2' (structq pull smollm2), 'nano', 'onnx:<folder or hub id>', "
+    "'transformers:<folder or hub id>', 'llamacpp:<file.gguf>', "
     "'vllm/<model>' and other servers, or a DSPy model string such as 'openai/gpt-4o-mini'"
 )
 
@@ -24,7 +25,8 @@ def lm(spec: str, **options: Any) -> dspy.LM:
     the same batches.
 
     Args:
-        spec: ``"nano"`` (the LM in this package), ``"onnx:<folder or hub id>"``,
+        spec: ``"smollm2"`` (after ``structq pull smollm2``; nothing is fetched here), ``"nano"``
+            (the LM in this package, for tests), ``"onnx:<folder or hub id>"``,
             ``"transformers:<folder or hub id>"``, ``"llamacpp:<file.gguf>"``; ``"vllm/<model>"``,
             ``"sglang/<model>"``, ``"llamacpp-server/<model>"``, ``"ollama/<model>"`` or
             ``"openai-server/<model>"`` for a server of one's own, which is sent a strict schema; or
@@ -54,7 +56,7 @@ def lm(spec: str, **options: Any) -> dspy.LM:
     from structq.engines.registry import is_local
 
     if not is_local(spec) and "/" not in spec and not _is_gguf(spec):
-        raise InputError(f"unknown LM: {spec!r} ({_ALLOWED} are allowed)", field="lm")
+        raise InputError(f"unknown LM: {spec!r}{_hint(spec)} ({_ALLOWED} are allowed)", field="lm")
     try:
         return _local(spec, options) if is_local(spec) else _remote(spec, options)
     except StructqError:
@@ -73,6 +75,19 @@ def _remote(spec: str, options: dict[str, Any]) -> dspy.LM:
 
         return LlamaCppLM(spec, **options)
     return ServerLM(spec, **options) if is_server(spec) else dspy.LM(spec, **options)
+
+
+def _hint(spec: str) -> str:
+    """What a mistyped name, or the part of a spec before its ``:``, was probably meant to be."""
+    from difflib import get_close_matches
+
+    from structq.engines.options import LOCAL, OTHERS
+    from structq.engines.store import CATALOGUE
+
+    name, colon, rest = spec.partition(":")
+    known = [*LOCAL, *OTHERS] if colon else ["nano", *CATALOGUE]
+    close = get_close_matches(name.lower(), known, n=1)
+    return f": did you mean {close[0] + colon + rest!r}?" if close else ""
 
 
 def _is_gguf(spec: str) -> bool:

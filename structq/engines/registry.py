@@ -14,6 +14,8 @@ from urllib.parse import parse_qsl, urlencode
 
 from structq.engines.hub import hub_folder, looks_like_hub_id
 from structq.engines.local import LocalLM, LocalRuntime
+from structq.engines.options import LOCAL
+from structq.engines.store import CATALOGUE, name_of, path_of
 from structq.errors import InputError
 
 __all__ = ["is_local", "open_lm", "opening_options", "spec_of"]
@@ -23,9 +25,7 @@ _OPEN: dict[str, LocalLM] = {}
 _LOCK = threading.Lock()
 
 _OPTIONS: Mapping[str, Mapping[str, type]] = {
-    "nano": {},
-    "onnx": {"file": str, "revision": str, "window": int, "n_slots": int},
-    "transformers": {"device": str, "dtype": str, "revision": str, "window": int, "n_slots": int},
+    kind: {name: option.type for name, option in options.items()} for kind, options in LOCAL.items()
 }
 """What may be said about opening each kind of LM, and the type of it."""
 
@@ -35,12 +35,13 @@ _ALLOWED = "'nano', 'onnx:<folder or hub id>' and 'transformers:<folder or hub i
 def is_local(spec: str) -> bool:
     """Whether the spec names an LM that runs in this process."""
     kind = spec.partition(":")[0]
-    return spec == "nano" if kind == "nano" else kind in _OPTIONS
+    return spec == "nano" if kind == "nano" else kind in _OPTIONS or _is_pulled_by_name(spec)
 
 
 def opening_options(spec: str) -> frozenset[str]:
     """Names of the options that belong to opening the LM and not to its calls."""
-    return frozenset(_OPTIONS.get(spec.partition(":")[0], ()))
+    kind = "gguf" if _is_pulled_by_name(spec) else spec.partition(":")[0]
+    return frozenset(_OPTIONS.get(kind, ()))
 
 
 def open_lm(spec: str, **options: Any) -> LocalLM:
@@ -81,6 +82,9 @@ def _parse(spec: str, given: Mapping[str, Any]) -> tuple[str, str, dict[str, Any
     """Kind, place and options of a spec; folders are absolute."""
     kind, _, rest = ("nano", "", str(_NANO)) if spec == "nano" else spec.partition(":")
     place, _, query = rest.partition("?")
+    if _is_pulled_by_name(spec):
+        name, _, query = spec.partition("?")
+        kind, place = "gguf", str(path_of(name))
     if not is_local(spec) or not place:
         raise InputError(f"not a local LM: {spec!r} ({_ALLOWED})", field="lm")
     known = _OPTIONS[kind]
@@ -111,7 +115,13 @@ def _key(kind: str, place: str, options: Mapping[str, Any]) -> str:
     if kind == "nano":
         return "nano"
     query = urlencode(sorted(options.items()))
-    return f"{kind}:{place}" + (f"?{query}" if query else "")
+    # A program that is saved under the name opens on another machine, where the path differs.
+    name = name_of(Path(place)) if kind == "gguf" else None
+    return (name or f"{kind}:{place}") + (f"?{query}" if query else "")
+
+
+def _is_pulled_by_name(spec: str) -> bool:
+    return spec.partition("?")[0] in CATALOGUE
 
 
 def _open(kind: str, place: str, options: Mapping[str, Any]) -> LocalRuntime:
