@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 __all__ = ["CALLS", "LOCAL", "OTHERS", "Option", "all_options"]
 
@@ -20,6 +21,22 @@ class Option:
 
     help: str
     """What it does, in one line."""
+
+    def parse(self, value: Any) -> Any:
+        """The value, from one of its type or from text.
+
+        Raises:
+            ValueError: It is neither.
+        """
+        if self.type is not bool:
+            return self.type(value)
+        word = str(value).lower()
+        if word not in _WORDS:
+            raise ValueError(f"no truth value: {value!r}")
+        return _WORDS[word]
+
+
+_WORDS = {"true": True, "1": True, "false": False, "0": False}
 
 
 def _slots(default: int) -> Option:

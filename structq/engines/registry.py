@@ -24,10 +24,8 @@ _NANO = Path(__file__).resolve().parent.parent / "nano"
 _OPEN: dict[str, LocalLM] = {}
 _LOCK = threading.Lock()
 
-_OPTIONS: Mapping[str, Mapping[str, type]] = {
-    kind: {name: option.type for name, option in options.items()} for kind, options in LOCAL.items()
-}
-"""What may be said about opening each kind of LM, and the type of it."""
+_OPTIONS = LOCAL
+"""What may be said about opening each kind of LM."""
 
 _ALLOWED = "'nano', 'onnx:<folder or hub id>' and 'transformers:<folder or hub id>' are allowed"
 
@@ -98,10 +96,10 @@ def _parse(spec: str, given: Mapping[str, Any]) -> tuple[str, str, dict[str, Any
                 field=name,
             )
         try:
-            options[name] = known[name](value)
+            options[name] = known[name].parse(value)
         except ValueError as error:
             raise InputError(
-                f"{name} is no {known[name].__name__}: {value!r}", field=name
+                f"{name} is no {known[name].type.__name__}: {value!r}", field=name
             ) from error
     path = Path(place).expanduser()
     if path.is_dir() or not looks_like_hub_id(place):
