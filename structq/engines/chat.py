@@ -30,14 +30,14 @@ class ChatFormat:
     special tokens is encoded piece by piece instead, without special tokens.
 
     Args:
-        tokenizer: Of the LM; it is copied and never changed.
+        tokenizer: Of the LM; it is never changed.
         render: The chat template.
     """
 
     def __init__(self, tokenizer: Tokenizer, render: Render) -> None:
         self._render = render
         self._marked = _copy(tokenizer, special=True)
-        self.plain = _copy(tokenizer, special=False)
+        self.plain = tokenizer if _is_plain(tokenizer) else _copy(tokenizer, special=False)
         """The tokenizer with special tokens in a text read as text."""
         self._special = frozenset(
             token for token, added in tokenizer.get_added_tokens_decoder().items() if added.special
@@ -110,6 +110,8 @@ class ChatFormat:
 class ChatRuntime:
     """What the runtimes that speak through a :class:`ChatFormat` have in common."""
 
+    form = "text"
+    """How the LM writes answers best; see `structq.engines.scheduler.Runtime`."""
     _chat: ChatFormat
 
     @property
@@ -178,6 +180,12 @@ def _rendered(render: Render, roles: Sequence[str], texts: Sequence[str]) -> str
             f"the LM's chat template refuses turns of {', '.join(roles) or 'nobody'}: {error}",
             field="messages",
         ) from error
+
+
+def _is_plain(tokenizer: Tokenizer) -> bool:
+    # A copy of a large vocabulary takes a quarter of a second.
+    settings = tokenizer.truncation, tokenizer.padding
+    return bool(tokenizer.encode_special_tokens) and settings == (None, None)
 
 
 def _copy(tokenizer: Tokenizer, *, special: bool) -> Tokenizer:

@@ -1,26 +1,21 @@
 """What a model folder of the Hugging Face hub says beside its weights, read without transformers.
 
 Texts become tokens by ``tokenizer.json`` and the chat template, which `structq.engines.chat` keeps
-apart from the texts. The template is a program of the model's author: it runs in Jinja2's sandbox.
+apart from the texts.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from jinja2 import TemplateError, nodes
-from jinja2.ext import Extension, loopcontrols
-from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
 from structq.engines.chat import ChatFormat
+from structq.engines.chat_template import renderer
 from structq.engines.model_files import file_of, read_json, read_tokenizer
-from structq.errors import InputError, shorten
+from structq.errors import InputError
 
 __all__ = ["HubFiles"]
 
@@ -50,7 +45,7 @@ class HubFiles:
         """The chat template."""
         self.eos_token_id = self._end(folder, tokenizer)
         """The token by which the LM ends its answer."""
-        self.chat = ChatFormat(tokenizer, self._render())
+        self.chat = ChatFormat(tokenizer, renderer(self.template, self.tokens))
         """Turns to tokens."""
 
     def window(self, wanted: int | None) -> int:
@@ -84,23 +79,6 @@ class HubFiles:
             field="lm",
         )
 
-    def _render(self) -> Any:
-        try:
-            template = _environment().from_string(self.template)
-        except TemplateError as error:
-            raise InputError(
-                f"the LM's chat template is not Jinja2: {shorten(str(error))}", field="lm"
-            ) from error
-        given: Mapping[str, Any] = {
-            **self.tokens,
-            "tools": None,
-            "documents": None,
-            "add_generation_prompt": True,
-            # Templates that know the word leave no room for thoughts: an answer starts at once.
-            "enable_thinking": False,
-        }
-        return lambda turns: template.render(messages=turns, **given)
-
 
 def _text_config(config: dict[str, Any]) -> dict[str, Any]:
     inner = config.get("text_config")
@@ -127,34 +105,3 @@ def _template(folder: Path, settings: Mapping[str, Any]) -> str:
             field="lm",
         )
     return found
-
-
-def _environment() -> ImmutableSandboxedEnvironment:
-    """The words that templates of the hub may use."""
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation]
-    )
-    environment.filters["tojson"] = _to_json
-    environment.globals["raise_exception"] = _refuse
-    environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
-    return environment
-
-
-class _Generation(Extension):
-    """``{% generation %}``: marks the assistant's part for training; here it is just its body."""
-
-    tags = {"generation"}  # noqa: RUF012 - so Jinja2 declares it
-
-    def parse(self, parser: Parser) -> list[nodes.Node]:
-        """The body."""
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-
-def _to_json(value: Any, indent: int | None = None, **options: Any) -> str:
-    # Jinja2's own escapes for HTML.
-    return json.dumps(value, ensure_ascii=False, indent=indent, **options)
-
-
-def _refuse(message: str) -> NoReturn:
-    raise TemplateError(message)

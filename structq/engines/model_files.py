@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from structq.errors import InputError, shorten
 
-__all__ = ["file_of", "fingerprint", "read_json", "read_tokenizer"]
+__all__ = ["digest", "file_of", "fingerprint", "read_json", "read_tokenizer"]
 
 _BLOCK = 1 << 20
 
@@ -66,15 +66,16 @@ def read_tokenizer(path: Path) -> Tokenizer:
 
 def fingerprint(paths: Iterable[Path], *facts: str) -> str:
     """Twelve hex digits that change with the files and the facts."""
-    digest = hashlib.sha256("\0".join(facts).encode())
+    mark = hashlib.sha256("\0".join(facts).encode())
     for path in paths:
-        digest.update(_digest(path))
-    return digest.hexdigest()[:12]
+        mark.update(digest(path))
+    return mark.hexdigest()[:12]
 
 
-def _digest(path: Path) -> bytes:
-    digest = hashlib.sha256()
+def digest(path: Path) -> bytes:
+    """SHA-256 of a file."""
+    mark = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.digest()
+            mark.update(block)
+    return mark.digest()

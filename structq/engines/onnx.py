@@ -1,6 +1,7 @@
 """Runs a decoder exported to ONNX on onnxruntime; knows nothing of schemas and DSPy.
 
-A folder holds ``model.onnx``, ``tokenizer.json`` and ``model.json``. The keys and values of all
+A folder holds ``model.onnx``, ``tokenizer.json`` and ``model.json``, and ``model.data`` where the
+graph keeps its numbers apart. The keys and values of all
 rows live in preallocated buffers, two a layer, of shape ``(n_slots, n_kv_heads, window + 1,
 head_dim)``. Each row owns one slot and starts at column 0; the graph writes new columns in place.
 So a pass copies no cache, rewinding is setting a length, and a row's bits do not depend on its
@@ -9,7 +10,6 @@ neighbours, as they would if shorter rows were padded on the left up to the long
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,15 +20,21 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from structq.engines.model_files import file_of, fingerprint, read_tokenizer
-from structq.engines.onnx_session import open_session, passes
+from structq.engines.chat import ChatFormat, ChatRuntime
+from structq.engines.chat_template import renderer
+from structq.engines.model_files import file_of, fingerprint, read_json, read_tokenizer
+from structq.engines.onnx_session import open_session, passes, untouched
 from structq.engines.prefixes import HeldTokens
-from structq.errors import InputError, shorten
+from structq.errors import InputError
+from structq.nano.export import chat_template
 
 __all__ = ["FACTS", "OnnxRuntime"]
 
 FACTS = "model.json"
 """The file by which a folder is known to hold a graph of structq's own form."""
+
+_WINDOW = 8192
+"""Longest row unless told otherwise: address space is taken for all slots."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,85 +45,79 @@ class _Facts:
     n_kv_heads: int
     head_dim: int
     window: int
-    chat: Mapping[str, str] = field(default_factory=dict)
+    chat_template: str
+    eos_token: str | int
+    """The token that ends an answer, or its id."""
+    tokens: Mapping[str, str] = field(default_factory=dict)
+    """Special tokens by the names that chat templates use."""
+    start: str = ""
+    """What every prompt begins with."""
+    form: str = "text"
+    step_rows: int = 1
+    """Fewest rows of a shared pass. With one row alone a product of 4 bits is summed in another
+    order: such graphs get two, the second one idle, so that no row depends on the load."""
+    weights: str = ""
+    """Names the weights; empty where the files have to be read for that."""
 
 
-class OnnxRuntime:
+class OnnxRuntime(ChatRuntime):
     """A `structq.engines.scheduler.Runtime` over an ONNX graph with in-place attention.
 
     Args:
         folder: Holds ``model.onnx``, ``tokenizer.json`` and ``model.json``.
+        name: Of the LM; by default that of the folder.
         n_slots: Most rows that can run at once. Memory of a slot is taken as its columns are first
             written.
+        window: Most tokens of a row; ``None`` takes what the graph is made for, at most 8,192.
         n_threads: Threads of one pass; ``None`` takes two, or one where there is only one core.
+        reuse_prefixes: Whether what other rows computed of a prompt is taken from them.
 
     Raises:
-        InputError: A file is missing or is not what its name says.
+        InputError: A file is missing or is not what its name says, or a setting is out of range.
     """
 
     def __init__(
-        self, folder: str | Path, *, n_slots: int = 32, n_threads: int | None = None
+        self,
+        folder: str | Path,
+        *,
+        name: str | None = None,
+        n_slots: int = 32,
+        window: int | None = None,
+        n_threads: int | None = None,
+        reuse_prefixes: bool = True,
     ) -> None:
         if n_slots < 1:
             raise InputError(f"n_slots must be 1 or more: found {n_slots}", field="n_slots")
         self.folder = Path(folder)
         files = [file_of(self.folder, name) for name in ("model.onnx", "tokenizer.json", FACTS)]
         facts = _read_facts(files[2])
-        self._tokenizer = read_tokenizer(files[1])
+        tokenizer = read_tokenizer(files[1])
+        self.window = _window(window, facts.window)
+        self.eos_token_id = _end(tokenizer, facts.eos_token)
+        render = renderer(facts.chat_template, facts.tokens, start=facts.start)
+        self._chat = ChatFormat(tokenizer, render)
         self._session = open_session(files[0], n_threads)
         _check_inputs(files[0], self._session, facts)
-        self._chat = _Chat(self._tokenizer, facts.chat)
         self.n_vocab = int(self._session.get_outputs()[0].shape[-1])
-        self.window = facts.window
         self.n_slots = n_slots
-        self.eos_token_id = self._chat.end
-        self.name = f"{self.folder.resolve().name}-{fingerprint(files)}"
+        self.form = facts.form
+        mark = facts.weights or fingerprint(files)
+        self.name = f"{name or self.folder.resolve().name}-{mark}"
+        self.n_computed = 0
+        """Prompt tokens that were computed so far; those taken from other rows are not among them.
+        """
+        self._reuse_prefixes = reuse_prefixes
+        self._step_rows = facts.step_rows
+        n_slots = max(n_slots, facts.step_rows)
         self._lengths = np.zeros(n_slots, np.int64)
-        self._held = HeldTokens(n_slots, facts.window)
-        # calloc: pages that no row has written take no memory.
-        shape = (n_slots, facts.n_kv_heads, facts.window + 1, facts.head_dim)
+        self._held = HeldTokens(n_slots, self.window)
+        shape = (n_slots, facts.n_kv_heads, self.window + 1, facts.head_dim)
         self._cache = {
-            f"{layer}.{part}": np.zeros(shape, np.float32)
+            f"{layer}.{part}": untouched(shape)
             for layer in range(facts.n_layers)
             for part in ("key", "value")
         }
         self._bindings: dict[tuple[int, int], ort.IOBinding] = {}
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """The tokenizer, for building grammars; do not change its settings."""
-        return self._tokenizer
-
-    def encode(self, messages: Sequence[tuple[str, str]]) -> list[int]:
-        """Tokens of ``(role, text)`` turns, up to and including the assistant's header.
-
-        Raises:
-            InputError: A role is unknown, or a text has no UTF-8 form.
-        """
-        tokens: list[int] = []
-        for role, text in messages:
-            tokens += [self._chat.header(role), *self.encode_text(text), self._chat.end]
-        return [*tokens, self._chat.header("assistant")]
-
-    def encode_text(self, text: str) -> list[int]:
-        """Tokens of plain text; markers of the chat template inside it stay text.
-
-        Raises:
-            InputError: The text holds a lone surrogate.
-        """
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise InputError(
-                f"the text has no UTF-8 form: a lone surrogate at character {error.start} of "
-                f"{shorten(text)}",
-                field="prompt",
-            ) from error
-        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
-
-    def decode(self, tokens: Sequence[int]) -> str:
-        """Text of the tokens, without special tokens."""
-        return str(self._tokenizer.decode(list(tokens), skip_special_tokens=True))
 
     def extend(self, slot: int, tokens: Sequence[int], n_logits: int) -> NDArray[np.float32]:
         """Appends tokens to one slot; logits ``(n_logits, n_vocab)`` after the last ones.
@@ -130,10 +130,11 @@ class OnnxRuntime:
         if end > self.window:
             raise ValueError(f"slot {slot} overflows: {end} tokens (at most {self.window} fit)")
         known = tokens[: max(0, len(tokens) - max(2, n_logits))]
-        n_known = self._held.reuse(slot, start, known, self._copy)
+        n_known = self._known(slot, start, known)
         self._held.write(slot, start + n_known, ())  # should a pass fail, its columns do not count
         kept: list[NDArray[np.float32]] = []
         left = tokens[n_known:]
+        self.n_computed += len(left)
         for first, past in passes(len(left)):
             # Logits wanted of this pass: those of the last n_logits tokens; one at least.
             wanted = max(1, past - max(first, len(left) - n_logits))
@@ -155,7 +156,7 @@ class OnnxRuntime:
         index = np.asarray(slots)
         if self._lengths[index].max() >= self.window:
             raise ValueError(f"a slot overflows: at most {self.window} tokens fit")
-        n_rows = int(index.max()) + 1
+        n_rows = max(int(index.max()) + 1, self._step_rows)
         ids = np.zeros((n_rows, 1), np.int64)
         ids[index, 0] = tokens
         # What a step writes is not kept for other rows: its bits are those of a lone token.
@@ -173,6 +174,10 @@ class OnnxRuntime:
         if not 0 <= length <= self._lengths[slot]:
             raise ValueError(f"slot {slot} holds {self._lengths[slot]} tokens, not {length}")
         self._lengths[slot] = length
+
+    def _known(self, slot: int, start: int, tokens: Sequence[int]) -> int:
+        """How many of the tokens need not be computed, once what other slots hold is copied."""
+        return self._held.reuse(slot, start, tokens, self._copy) if self._reuse_prefixes else 0
 
     def _copy(self, source: int, target: int, n_columns: int) -> None:
         for buffer in self._cache.values():
@@ -207,41 +212,40 @@ class OnnxRuntime:
         return binding
 
 
-class _Chat:
-    """Turns roles into the special tokens of a chat format."""
-
-    def __init__(self, tokenizer: Tokenizer, names: Mapping[str, str]) -> None:
-        roles = ("system", "user", "assistant", "end")
-        found = {role: tokenizer.token_to_id(names.get(role, f"<|{role}|>")) for role in roles}
-        self._headers = {role: token for role, token in found.items() if token is not None}
-        if missing := [role for role in roles if role not in self._headers]:
-            raise InputError(
-                f"the tokenizer has no special token for {', '.join(missing)}: model.json names "
-                "them under 'chat' (default <|role|>)",
-                field="lm",
-            )
-        self.end = self._headers.pop("end")
-
-    def header(self, role: str) -> int:
-        if role not in self._headers:
-            allowed = ", ".join(self._headers)
-            raise InputError(f"unknown role: {role!r} ({allowed} are allowed)", field="role")
-        return self._headers[role]
-
-
 def _bind(bind: Any, name: str, array: NDArray[np.float32]) -> None:
     bind(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
 
 
 def _read_facts(path: Path) -> _Facts:
+    values = read_json(path)
+    names = ("tokens", "start", "form", "step_rows", "weights")
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        known = {name: values[name] for name in ("n_layers", "n_kv_heads", "head_dim", "window")}
         return _Facts(
-            **{name: int(value) for name, value in known.items()}, chat=values.get("chat", {})
+            n_layers=int(values["n_layers"]),
+            n_kv_heads=int(values["n_kv_heads"]),
+            head_dim=int(values["head_dim"]),
+            window=int(values["window"]),
+            # Roles of one token each, as structq 0.1 wrote them, are a template too.
+            chat_template=values.get("chat_template") or chat_template(values["chat"]),
+            eos_token=values["eos_token_id"] if "eos_token_id" in values else values["chat"]["end"],
+            **{name: values[name] for name in names if name in values},
         )
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} does not describe an LM: {error!r}", field="lm") from error
+
+
+def _window(wanted: int | None, most: int) -> int:
+    window = min(most, _WINDOW) if wanted is None else wanted
+    if not 2 <= window <= most:
+        raise InputError(f"window must be 2 to {most}: found {window}", field="window")
+    return window
+
+
+def _end(tokenizer: Tokenizer, token: str | int) -> int:
+    found = token if isinstance(token, int) else tokenizer.token_to_id(token)
+    if found is None or not 0 <= found < tokenizer.get_vocab_size():
+        raise InputError(f"the tokenizer has no token {token!r} to end an answer with", field="lm")
+    return int(found)
 
 
 def _check_inputs(path: Path, session: ort.InferenceSession, facts: _Facts) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 
+import numpy as np
 import onnxruntime as ort
+from numpy.typing import NDArray
 
 from structq.errors import InputError
 
-__all__ = ["open_session", "passes"]
+__all__ = ["open_session", "passes", "untouched"]
 
 _CHUNK = 128
 """Tokens of a pass. Attention scores, and the logits of a graph that cannot leave any out, take
@@ -31,6 +35,18 @@ def passes(n_tokens: int) -> Iterator[tuple[int, int]]:
             size -= 2 if size % 8 == 1 else 1
         yield first, first + size
         first += size
+
+
+def untouched(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Zeros of which only what is written takes memory.
+
+    ``numpy.zeros`` asks for huge pages: the first token of a row, which writes a little in each
+    layer and head, would take two megabytes at each of these places.
+    """
+    memory = mmap.mmap(-1, 4 * prod(shape))
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(memory, np.float32).reshape(shape)
 
 
 def open_session(path: Path, n_threads: int | None) -> ort.InferenceSession:

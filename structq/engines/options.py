@@ -48,17 +48,33 @@ _WINDOW = Option(
     default="the model's own",
     help="Most tokens of a row, prompt and answer together.",
 )
+_THREADS = Option(type=int, default="2", help="Threads of one pass; 1 where there is one core.")
 _REVISION = Option(
     type=str, default="the newest", help="Branch, tag or commit, where the model is on the hub."
 )
 
 LOCAL: Mapping[str, Mapping[str, Option]] = {
     "nano": {},
+    "gguf": {
+        "file": Option(
+            type=str, default="the only one", help="Which GGUF file, where the model is on the hub."
+        ),
+        "revision": _REVISION,
+        "window": Option(type=int, default="the model's own, at most 8192", help=_WINDOW.help),
+        "n_slots": _slots(32),
+        "n_threads": _THREADS,
+        "reuse_prefixes": Option(
+            type=bool,
+            default="True",
+            help="Whether a prompt's beginning that another row has computed is taken from it.",
+        ),
+    },
     "onnx": {
         "file": Option(type=str, default="model", help="Which graph of the folder: model_q4, ..."),
         "revision": _REVISION,
         "window": _WINDOW,
         "n_slots": _slots(4),
+        "n_threads": _THREADS,
     },
     "transformers": {
         "device": Option(type=str, default="auto", help="cpu, cuda, cuda:1, mps, ..."),

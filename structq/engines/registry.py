@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from structq.engines.hub import hub_folder, looks_like_hub_id
+from structq.engines.hub import hub_file, hub_folder, looks_like_hub_id
 from structq.engines.local import LocalLM, LocalRuntime
 from structq.engines.options import LOCAL
 from structq.engines.store import CATALOGUE, name_of, path_of
@@ -27,7 +27,10 @@ _LOCK = threading.Lock()
 _OPTIONS = LOCAL
 """What may be said about opening each kind of LM."""
 
-_ALLOWED = "'nano', 'onnx:<folder or hub id>' and 'transformers:<folder or hub id>' are allowed"
+_ALLOWED = (
+    "'smollm2', 'nano', 'gguf:<file or hub id>', 'onnx:<folder or hub id>' and "
+    "'transformers:<folder or hub id>' are allowed"
+)
 
 
 def is_local(spec: str) -> bool:
@@ -46,7 +49,8 @@ def open_lm(spec: str, **options: Any) -> LocalLM:
     """The open LM of a spec, opened on first use.
 
     Args:
-        spec: ``"nano"``, ``"onnx:<folder or hub id>"`` or ``"transformers:<folder or hub id>"``.
+        spec: ``"smollm2"``, ``"nano"``, ``"gguf:<file or hub id>"``, ``"onnx:<folder or hub id>"``
+            or ``"transformers:<folder or hub id>"``.
         options: As they may also stand behind a ``?`` in the spec.
 
     Raises:
@@ -102,7 +106,7 @@ def _parse(spec: str, given: Mapping[str, Any]) -> tuple[str, str, dict[str, Any
                 f"{name} is no {known[name].type.__name__}: {value!r}", field=name
             ) from error
     path = Path(place).expanduser()
-    if path.is_dir() or not looks_like_hub_id(place):
+    if path.exists() or not looks_like_hub_id(place):
         place = str(path.resolve())
     if kind == "onnx" and place == str(_NANO) and not options:
         kind = "nano"
@@ -127,6 +131,8 @@ def _open(kind: str, place: str, options: Mapping[str, Any]) -> LocalRuntime:
         return _open_transformers(place, options)
     if kind == "onnx":
         return _open_onnx(place, options)
+    if kind == "gguf":
+        return _open_gguf(place, options)
     from structq.engines.onnx import OnnxRuntime
 
     return OnnxRuntime(place)
@@ -144,12 +150,29 @@ def _open_onnx(place: str, options: Mapping[str, Any]) -> LocalRuntime:
         folder = hub_folder(place, patterns=patterns, revision=revision)
     if not (folder / FACTS).is_file():
         return GrowingOnnxRuntime(folder, name=place, **options)
-    if unused := sorted(options.keys() - {"n_slots"}):
+    if unused := sorted(options.keys() - {"n_slots", "n_threads", "window"}):
         raise InputError(
             f"{place!r} says itself what {' and '.join(unused)} would say: leave it out",
             field=unused[0],
         )
     return OnnxRuntime(folder, **options)
+
+
+def _open_gguf(place: str, options: Mapping[str, Any]) -> LocalRuntime:
+    """A GGUF file of this machine or of the hub, converted on first use."""
+    from structq.engines.gguf import convert
+    from structq.engines.onnx import OnnxRuntime
+
+    options, path = dict(options), Path(place)
+    file, revision = options.pop("file", None), options.pop("revision", None)
+    if not path.exists() and looks_like_hub_id(place) and path.suffix != ".gguf":
+        path = hub_file(place, file=file, revision=revision)
+    elif file or revision:
+        raise InputError(
+            f"{place!r} is a file here: file and revision are for models of the hub",
+            field="file" if file else "revision",
+        )
+    return OnnxRuntime(convert(path), name=path.stem, **options)
 
 
 def _open_transformers(place: str, options: Mapping[str, Any]) -> LocalRuntime:

@@ -47,6 +47,8 @@ class Runtime(Protocol):
     """The token by which the LM ends its answer."""
     name: str
     """Names the weights: two runtimes of one name answer alike."""
+    form: str
+    """How the LM writes answers best: ``"text"``, ``"json"`` or ``"compact"``."""
 
     def encode(self, messages: Sequence[tuple[str, str]]) -> list[int]:
         """Tokens of ``(role, text)`` turns up to and including the assistant's header.

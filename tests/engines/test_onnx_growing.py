@@ -239,8 +239,8 @@ def test_the_package_for_the_hub_is_named_where_it_is_missing(monkeypatch):
 
 
 def test_options_that_our_own_form_settles_are_refused(own):
-    with pytest.raises(InputError, match="says itself what window would say"):
-        structq.lm(f"onnx:{own}", window=100)
+    with pytest.raises(InputError, match="says itself what file would say"):
+        structq.lm(f"onnx:{own}", file="model_q4")
 
 
 @pytest.mark.parametrize(

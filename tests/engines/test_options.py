@@ -5,11 +5,12 @@ import inspect
 import pytest
 
 from structq.engines.llamacpp import LlamaCppLM
+from structq.engines.onnx import OnnxRuntime
 from structq.engines.onnx_growing import GrowingOnnxRuntime
 from structq.engines.options import LOCAL, OTHERS, all_options
 from structq.engines.servers import ServerLM
 
-OF_THE_REGISTRY = {"revision"}
+OF_THE_REGISTRY = {"revision", "file"}
 
 
 def check(options, made_by):
@@ -19,6 +20,12 @@ def check(options, made_by):
             continue
         default = known[name].default
         assert option.default == str(default) or default is None, name
+
+
+def test_the_options_of_gguf_are_those_of_its_runtime():
+    check(LOCAL["gguf"], OnnxRuntime)
+    own = set(inspect.signature(OnnxRuntime).parameters) - {"folder", "name"}
+    assert own == set(LOCAL["gguf"]) - OF_THE_REGISTRY
 
 
 def test_the_options_of_onnx_are_those_of_its_runtime():
@@ -48,3 +55,13 @@ def test_every_option_is_told_in_a_line():
         for option in options.values():
             assert option.help.endswith((".", "..."))
             assert "\n" not in option.help
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("0", False), (True, True)])
+def test_a_truth_value_may_be_said_in_a_word(text, value):
+    assert LOCAL["gguf"]["reuse_prefixes"].parse(text) is value
+
+
+def test_another_word_is_no_truth_value():
+    with pytest.raises(ValueError, match="'perhaps'"):
+        LOCAL["gguf"]["reuse_prefixes"].parse("perhaps")
