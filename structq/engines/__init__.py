@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["lm"]
 
 _ALLOWED = (
-    "'smollm2' (structq pull smollm2), 'nano', 'onnx:<folder or hub id>', "
+    "'smollm2' (structq pull smollm2), 'nano', 'gguf:<file or hub id>', 'onnx:<folder or hub id>', "
     "'transformers:<folder or hub id>', 'llamacpp:<file.gguf>', "
     "'vllm/<model>' and other servers, or a DSPy model string such as 'openai/gpt-4o-mini'"
 )
