@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from structq.cli_demo import demo
+from structq.cli_models import models, pull
 from structq.cli_optimize import optimize
 from structq.cli_shared import (
     EXIT_INTERRUPTED,
@@ -49,6 +51,7 @@ from structq.cli_shared import (
     Window,
     closed_pipe,
     complain,
+    judges_itself,
     load_program,
     opened,
     parse_scale,
@@ -167,7 +170,8 @@ def score(
     _finish(ctx, "QualityScorer", SCORING)
 
 
-app.command()(optimize)
+for _command in (optimize, pull, models, demo):
+    app.command()(_command)
 
 
 @dataclass(kw_only=True)
@@ -233,7 +237,8 @@ def _run(settings: _Settings, module: str, options: dict[str, Any], contract: Co
     from structq.console import RunView
     from structq.runs import Tally, finish_rows
 
-    tally = Tally(compares="best_response" in task.output_columns)
+    compares = "best_response" in task.output_columns
+    tally = Tally(compares=compares, judged_by_writer=compares and judges_itself(task))
     total = _count_rows(settings.source, limit=settings.limit)
     with (
         JsonlWriter(settings.out, source=settings.source) as writer,

@@ -17,6 +17,7 @@ from structq.errors import InputError
 
 if TYPE_CHECKING:
     from structq.modules import EvolQuality
+    from structq.modules.rows import RowModule
 
 __all__ = [
     "EXIT_INTERRUPTED",
@@ -48,6 +49,7 @@ __all__ = [
     "Window",
     "closed_pipe",
     "complain",
+    "judges_itself",
     "load_program",
     "opened",
     "parse_scale",
@@ -167,6 +169,11 @@ def load_program(path: str) -> EvolQuality:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"--program: {path!r} is no saved EvolQuality: {error}") from error
     return evolve
+
+
+def judges_itself(task: RowModule) -> bool:
+    """Whether one LM answers every call of a module, those that write and those that score."""
+    return len({lm.model for lm in task.answering_lms()}) == 1
 
 
 def complain(error: Exception) -> int:
