@@ -21,6 +21,7 @@ that STRUCTQ_DATA names or ``../shared/data``).
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import sys
@@ -92,26 +93,26 @@ def evolve_plainly(rows: Sequence[Row], lm: Any) -> list[Outcome]:
 
 
 def evolve_as(rows: Sequence[Row], lm: Any, form: str) -> list[Outcome]:
-    """One evolution a row through EvolQuality."""
-    by_mutation: dict[str, list[int]] = {}
-    for place in range(len(rows)):
-        by_mutation.setdefault(mutation_of(place), []).append(place)
-    outcomes: list[Outcome | None] = [None] * len(rows)
-    for name, places in by_mutation.items():
-        templates = {name: default_mutations()[name]}
-        evolve = structq.EvolQuality(
-            mutation_templates=templates, form=form, lm=lm, n_in_flight=len(places)
-        )
-        inputs = [{k: rows[place][k] for k in ("instruction", "response")} for place in places]
-        for place, row in zip(places, (r for batch in evolve.process(inputs) for r in batch)):
-            error = row["metadata"]["error"]
-            calls = row["metadata"]["calls"]
-            outcomes[place] = Outcome(
-                text=row["evolved_response"] or "",
-                cut=calls[-1].get("cut", {}).get("reason", "") if calls else "",
-                error=error and error["message"],
+    """One evolution a row through EvolQuality, all rows in flight."""
+    evolve = structq.EvolQuality(form=form, lm=lm)
+
+    async def one(place: int) -> Outcome:
+        row = rows[place]
+        try:
+            found = await evolve.acall(
+                instruction=row["instruction"],
+                response=row["response"],
+                mutation=mutation_of(place),
             )
-    return [outcome for outcome in outcomes if outcome is not None]
+        except structq.StructqError as error:
+            return Outcome(text="", error=str(error))
+        cut = found.metadata["calls"][-1].get("cut", {})
+        return Outcome(text=found.evolved_response, cut=cut.get("reason", ""))
+
+    async def every() -> list[Outcome]:
+        return await asyncio.gather(*map(one, range(len(rows))))
+
+    return asyncio.run(every())
 
 
 def kept(row: Row, outcome: Outcome) -> float:

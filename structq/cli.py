@@ -28,12 +28,15 @@ from structq.cli_shared import (
     EXIT_ROWS_FAILED,
     ApiBase,
     ErrorChoice,
+    FormChoice,
     IncludeOriginal,
     Keep,
     Limit,
     Lm,
     MaxAddedWords,
+    MaxGrowth,
     MaxTokens,
+    MinAddedWords,
     NumEvolutions,
     OnError,
     Out,
@@ -107,7 +110,10 @@ def run(
     program: Program = None,
     num_evolutions: NumEvolutions = 2,
     preserve: Preserve = Keep.none,
+    min_added_words: MinAddedWords = None,
     max_added_words: MaxAddedWords = None,
+    max_growth: MaxGrowth = 3.0,
+    form: FormChoice = None,
     scale: Scale = None,
     scoring: ScoringChoice = Scoring.joint,
     permutations: Permutations = 1,
@@ -135,7 +141,10 @@ def evolve(
     store_evolutions: StoreEvolutions = False,
     include_original_response: IncludeOriginal = False,
     preserve: Preserve = Keep.none,
+    min_added_words: MinAddedWords = None,
     max_added_words: MaxAddedWords = None,
+    max_growth: MaxGrowth = 3.0,
+    form: FormChoice = None,
     system_prompt: SystemPrompt = None,
     seed: Seed = 42,
     limit: Limit = None,
@@ -158,6 +167,7 @@ def score(
     scale: Scale = None,
     scoring: ScoringChoice = Scoring.joint,
     permutations: Permutations = 1,
+    form: FormChoice = None,
     system_prompt: SystemPrompt = None,
     seed: Seed = 42,
     limit: Limit = None,
@@ -262,6 +272,10 @@ def _make_task(settings: _Settings, module: str, options: dict[str, Any]) -> Row
         raise InputError(message, field="include_original_response")
     if "preserve" in options:
         options["preserve"] = options["preserve"].value
+    if options.get("form") is not None:
+        options["form"] = options["form"].value
+    if options.get("max_growth") == 0:
+        options["max_growth"] = None
     if "scale" in options:
         options["scale"] = parse_scale(options["scale"])
         options["scoring"] = options["scoring"].value
@@ -303,11 +317,14 @@ _EVOLVING = (
     "store_evolutions",
     "include_original_response",
     "preserve",
+    "min_added_words",
     "max_added_words",
+    "max_growth",
+    "form",
     "seed",
     "system_prompt",
 )
-_SCORING = ("scale", "scoring", "permutations", "system_prompt")
+_SCORING = ("scale", "scoring", "permutations", "form", "system_prompt")
 
 
 def _some(options: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

@@ -26,12 +26,16 @@ __all__ = [
     "EXIT_UNUSABLE",
     "ApiBase",
     "ErrorChoice",
+    "Form",
+    "FormChoice",
     "IncludeOriginal",
     "Keep",
     "Limit",
     "Lm",
     "MaxAddedWords",
+    "MaxGrowth",
     "MaxTokens",
+    "MinAddedWords",
     "NumEvolutions",
     "OnError",
     "Out",
@@ -75,6 +79,14 @@ class OnError(str, Enum):
     stop = "stop"
 
 
+class Form(str, Enum):
+    """How the LM is asked to answer."""
+
+    text = "text"
+    json = "json"
+    compact = "compact"
+
+
 class Keep(str, Enum):
     """What of a response stays in its evolutions, word for word."""
 
@@ -104,6 +116,16 @@ Preserve = Annotated[
 ]
 MaxAddedWords = Annotated[
     int | None, typer.Option(min=1, help="Words that an evolution may be longer by.")
+]
+MinAddedWords = Annotated[
+    int | None, typer.Option(min=1, help="Words that an evolution must be longer by.")
+]
+MaxGrowth = Annotated[
+    float, typer.Option(help="How many times as long an evolution may grow; 0 is no budget.")
+]
+FormChoice = Annotated[
+    Form | None,
+    typer.Option("--form", help="How the LM is asked to answer; by default what is best for it."),
 ]
 SystemPrompt = Annotated[str | None, typer.Option(help="System message of every LM call.")]
 Scale = Annotated[
