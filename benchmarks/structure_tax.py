@@ -36,7 +36,7 @@ import numpy as np
 
 import structq
 from structq.decoding import TextRules
-from structq.engines.local import Call
+from structq.engines.calls import Call
 from structq.engines.sampling import Sampling
 from structq.modules.length import MAX_GROWTH, Length
 from structq.templates import default_mutations
