@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 __all__ = ["lm"]
 
 _ALLOWED = (
-    "'nano', 'gguf:<file or hub id>', 'onnx:<folder or hub id>', 'transformers:<folder or hub id>', "
-    "'llamacpp:<file.gguf>', "
-    "'vllm/<model>' and other servers, or a DSPy model string such as 'openai/gpt-4o-mini'"
+    "'nano', 'gguf:<file or hub id>', 'onnx:<folder or hub id>', "
+    "'transformers:<folder or hub id>', 'llamacpp:<file.gguf>', 'vllm/<model>' and other "
+    "servers, or a DSPy model string such as 'openai/gpt-4o-mini'"
 )
 
 
@@ -26,8 +26,8 @@ def lm(spec: str, **options: Any) -> dspy.LM:
 
     Args:
         spec: ``"nano"`` (the LM in this package), ``"gguf:<file or hub id>"`` (on structq's own
-            engine), ``"onnx:<folder or hub id>"``,
-            ``"transformers:<folder or hub id>"``, ``"llamacpp:<file.gguf>"``; ``"vllm/<model>"``,
+            engine), ``"onnx:<folder or hub id>"``, ``"transformers:<folder or hub id>"``,
+            ``"llamacpp:<file.gguf>"``; ``"vllm/<model>"``,
             ``"sglang/<model>"``, ``"llamacpp-server/<model>"``, ``"ollama/<model>"`` or
             ``"openai-server/<model>"`` for a server of one's own, which is sent a strict schema; or
             any DSPy model string.
@@ -37,10 +37,10 @@ def lm(spec: str, **options: Any) -> dspy.LM:
             transformers also ``device``, ``dtype``, ``revision``, ``window`` and ``n_slots``, as in
             `structq.engines.transformers.TransformersRuntime`. For onnx also ``file`` (which graph
             of the folder, such as ``"model_q4"``), ``revision``, ``window``, ``n_slots`` and
-            ``n_threads``, as in `structq.engines.onnx_growing.GrowingOnnxRuntime`. For llamacpp also ``window``,
-            ``n_slots`` and ``n_threads``, as in `structq.engines.llamacpp.LlamaCppLM`. For servers also ``api_base``
-            (the address), ``api_key`` and ``top_logprobs``, as in
-            `structq.engines.servers.ServerLM`.
+            ``n_threads``, as in `structq.engines.onnx_growing.GrowingOnnxRuntime`. For llamacpp
+            also ``window``, ``n_slots`` and ``n_threads``, as in
+            `structq.engines.llamacpp.LlamaCppLM`. For servers also ``api_base`` (the address),
+            ``api_key`` and ``top_logprobs``, as in `structq.engines.servers.ServerLM`.
             A local LM does not use DSPy's response cache unless ``cache=True``.
 
     Raises:

@@ -48,11 +48,12 @@ class _Facts:
     chat_template: str
     eos_token: str | int
     """The token that ends an answer, or its id."""
+    form: str
+    """How the LM writes answers best; see `structq.engines.scheduler.Runtime`."""
     tokens: Mapping[str, str] = field(default_factory=dict)
     """Special tokens by the names that chat templates use."""
     start: str = ""
     """What every prompt begins with."""
-    form: str = "text"
     step_rows: int = 1
     """Fewest rows of a shared pass. With one row alone a product of 4 bits is summed in another
     order: such graphs get two, the second one idle, so that no row depends on the load."""
@@ -218,7 +219,7 @@ def _bind(bind: Any, name: str, array: NDArray[np.float32]) -> None:
 
 def _read_facts(path: Path) -> _Facts:
     values = read_json(path)
-    names = ("tokens", "start", "form", "step_rows", "weights")
+    names = ("tokens", "start", "step_rows", "weights")
     try:
         return _Facts(
             n_layers=int(values["n_layers"]),
@@ -228,6 +229,8 @@ def _read_facts(path: Path) -> _Facts:
             # Roles of one token each, as structq 0.1 wrote them, are a template too.
             chat_template=values.get("chat_template") or chat_template(values["chat"]),
             eos_token=values["eos_token_id"] if "eos_token_id" in values else values["chat"]["end"],
+            # What was trained for structq 0.1 was trained on its compact JSON.
+            form=values.get("form", "text" if "chat_template" in values else "compact"),
             **{name: values[name] for name in names if name in values},
         )
     except (ValueError, KeyError, TypeError) as error:

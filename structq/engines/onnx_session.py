@@ -53,8 +53,10 @@ def open_session(path: Path, n_threads: int | None) -> ort.InferenceSession:
     """A session on the CPU; ``n_threads`` as in `structq.engines.onnx.OnnxRuntime`.
 
     Raises:
-        InputError: The file is no graph that onnxruntime can run.
+        InputError: The file is no graph that onnxruntime can run, or there are no threads.
     """
+    if n_threads is not None and n_threads < 1:
+        raise InputError(f"n_threads must be 1 or more: found {n_threads}", field="n_threads")
     options = ort.SessionOptions()
     options.intra_op_num_threads = n_threads or min(2, os.cpu_count() or 1)
     options.inter_op_num_threads = 1
