@@ -11,7 +11,7 @@ Score vectors have K = 1 to 16 scores, on the list-wise scale 1..K+1 or on a fix
 which the tokens that begin with a quote are favoured, so that texts end. A text that reaches the
 cap all the same is counted as cut off and never as valid. Every answer is parsed strictly (UTF-8,
 no duplicate keys, no NaN), compared with its schema by code that knows nothing of the grammar, and
-written again: the compact form has to come out byte for byte. Exit code 1 if any is invalid,
+written again: the form of ``json.dumps`` has to come out byte for byte. Exit code 1 if any is invalid,
 2 if there is nothing to run on.
 
 Half of the answers jump over forced tokens, the other half take every token from the mask.
@@ -123,7 +123,7 @@ class Sampler:
 
 
 def read_strictly(text: bytes) -> Any:
-    """The value, if the text is strict and compact JSON.
+    """The value, if the text is strict JSON as json.dumps writes it.
 
     Raises:
         ValueError: It is not.
@@ -138,8 +138,8 @@ def read_strictly(text: bytes) -> Any:
         return dict(pairs)
 
     value = json.loads(text.decode("utf-8"), parse_constant=refuse, object_pairs_hook=unique)
-    if json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8") != text:
-        raise ValueError("not the compact form")
+    if json.dumps(value, ensure_ascii=False).encode("utf-8") != text:
+        raise ValueError("not as json.dumps writes it")
     return value
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from dspy.lm15 import Request, Response, TokenLogprob, TopLogprob
 
 from structq.errors import shorten
-from structq.schemas import AnswerFormatError
+from structq.schemas import AnswerFormatError, Form
 
 __all__ = ["Answer", "Measurement", "read_answer", "read_lines"]
 
@@ -49,12 +49,24 @@ class Answer:
     """Why there are none, where they were asked for."""
     label_mass: tuple[float, ...] = ()
     """Probability that was seen to fall on labels: one a score, measured or not."""
+    form: Form = "json"
+    """How the LM was asked to write it."""
+    constrained: bool = False
+    """Whether it was held to its form and rules while it was decoded, and not only checked."""
+    cut: str = ""
+    """What the LM said behind the end of its answer: a repetition, or more than it may hold."""
     refused: bool = False
     """Whether the LM declined to answer, and `raw` is what it said instead."""
 
 
 def read_answer(
-    response: Response, request: Request, *, n_scores: int, labels: tuple[int, ...]
+    response: Response,
+    request: Request,
+    *,
+    n_scores: int,
+    labels: tuple[int, ...],
+    form: Form = "json",
+    constrained: bool = False,
 ) -> Answer:
     """The facts of a response.
 
@@ -63,6 +75,8 @@ def read_answer(
         request: What it was asked.
         n_scores: Scores that a measurement must cover; 0 where none was asked for.
         labels: Labels that it must be over.
+        form: How the LM was asked to write.
+        constrained: Whether the LM declares that it decodes under the form and rules.
 
     Raises:
         AnswerFormatError: A measurement of another shape.
@@ -89,6 +103,9 @@ def read_answer(
         measurement=measurement,
         unmeasured=unmeasured,
         label_mass=mass,
+        form=form,
+        constrained=constrained,
+        cut=str(facts.get("cut", "")),
     )
 
 

@@ -12,13 +12,21 @@ import dspy
 from pydantic_core import to_jsonable_python
 
 from structq.errors import InputError
-from structq.schemas import compact, outputs_of
+from structq.schemas import Form, Outputs, outputs_of, to_json
 from structq.signatures import ScoreCall, registered, score_call, score_signature
-from structq.templates import render_evolve, render_fields, render_score
+from structq.templates import (
+    Wanted,
+    default_criteria,
+    render_evolve,
+    render_fields,
+    render_score,
+    score_examples,
+)
 
 __all__ = [
     "Style",
     "call_signature",
+    "examples_for",
     "is_evolve",
     "render_answer",
     "render_demos",
@@ -32,12 +40,26 @@ Fields = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Style:
-    """How scores are asked for."""
+    """How an answer is asked for."""
 
+    form: Form = "json"
+    """How the LM writes answers."""
+    limits: str = ""
+    """What an evolved response must keep to, in sentences."""
+    adds: bool = False
+    """An evolved response begins with the response as it is."""
     template: str | None = None
     """Jinja2 text in place of the packaged score prompt."""
     as_text: bool = False
-    """As lines of text, and not as JSON."""
+    """Scores as lines of text, and not as JSON."""
+
+    def text_field(self, signature: Signature) -> str | None:
+        """The output whose text is the whole answer; ``None`` where the answer is another."""
+        return outputs_of(signature).text_field if self.form == "text" else None
+
+    def shown(self, outputs: Outputs) -> str:
+        """The form of a JSON answer as one line."""
+        return outputs.compact_form if self.form == "compact" else outputs.form
 
 
 _OURS = {("instruction", "response", "evolved_response"), ("instruction", "responses", "scores")}
@@ -63,31 +85,36 @@ def render_prompt(signature: Signature, inputs: Fields, style: Style) -> str:
         InputError: An input is missing, is not text, or cannot be sent.
         TemplateError: The signature's instructions are a template that cannot be rendered.
     """
-    kind = _asks(signature)
+    kind, outputs = _asks(signature), outputs_of(signature)
     if kind == "evolved_response":
         return render_evolve(
             signature.instructions,
             instruction=_input(inputs, "instruction"),
             response=_input(inputs, "response"),
-            form=outputs_of(signature).form,
+            wanted=Wanted(
+                form=style.form, shown=style.shown(outputs), limits=style.limits, adds=style.adds
+            ),
         )
     if kind == "scores" and (call := score_call(signature)):
         return render_score(
             signature.instructions,
             instruction=_input(inputs, "instruction"),
             responses=_input(inputs, "responses"),
-            low=call.scale[0],
-            high=call.scale[-1],
-            form=text_form(call.n_responses) if style.as_text else outputs_of(signature).form,
+            scale=(call.scale[0], call.scale[-1]),
+            form=style.form,
+            shown=text_form(call.n_responses) if style.as_text else style.shown(outputs),
             template=style.template,
-            as_text=style.as_text,
+            as_lines=style.as_text,
         )
     values = {
         name: _as_text(name, inputs[name])
         for name in signature.input_fields
         if inputs.get(name) is not None
     }
-    return render_fields(signature.instructions, inputs=values, form=outputs_of(signature).form)
+    field = style.text_field(signature)
+    form: Form = "json" if style.form == "text" and field is None else style.form
+    shown = style.shown(outputs) if field is None else field.replace("_", " ")
+    return render_fields(signature.instructions, inputs=values, form=form, shown=shown)
 
 
 def render_demos(
@@ -105,12 +132,32 @@ def render_demos(
     return turns
 
 
+def examples_for(signature: Signature, style: Style) -> list[dict[str, Any]]:
+    """Demos that structq brings itself, where a caller has given none.
+
+    Only for scores in the packaged prompt under the default criteria: others might contradict them.
+    """
+    call = score_call(signature)
+    is_ours = style.form == "text" and not style.as_text and style.template is None
+    if call is None or not is_ours or signature.instructions != default_criteria():
+        return []
+    return [
+        {
+            "instruction": one.instruction,
+            "responses": list(one.responses),
+            "scores": list(one.scores),
+        }
+        for one in score_examples(call.n_responses, call.scale)
+    ]
+
+
 def render_answer(signature: Signature, outputs: Fields, style: Style) -> str:
     """An answer with these outputs, as the LM should have written it."""
     values = {name: to_jsonable_python(outputs[name]) for name in signature.output_fields}
     if style.as_text and _asks(signature) == "scores":
         return "\n".join(f"[{i}] Score: {score}" for i, score in enumerate(values["scores"], 1))
-    return compact(values)
+    field = style.text_field(signature)
+    return to_json(values, style.form) if field is None else str(values[field])
 
 
 def is_evolve(signature: Signature) -> bool:

@@ -12,11 +12,14 @@ import dspy
 from dspy.lm15 import Config, Message, Request, Response, request_from_openai_chat
 from dspy.utils.exceptions import LMError as DSPyLMError
 
+from structq.schemas import FORMS, Form
+
 from .failures import lm_failure
 
 __all__ = [
     "ask",
     "ask_async",
+    "best_form",
     "build_request",
     "call_settings",
     "constrains_text",
@@ -115,8 +118,14 @@ def top_logprobs(lm: dspy.BaseLM) -> int | None:
     return found if isinstance(found, int) and found > 0 else None
 
 
+def best_form(lm: dspy.BaseLM | None) -> Form:
+    """How the LM says that it writes answers best; JSON where it says nothing."""
+    found = getattr(getattr(lm, "engine", None), "form", None)
+    return found if found in FORMS else "json"
+
+
 def constrains_text(lm: dspy.BaseLM) -> bool:
-    """Whether the engine behind the LM declares that it can put given literals into a text."""
+    """Whether the engine behind the LM declares that it holds a text to rules while decoding."""
     return getattr(getattr(lm, "engine", None), "constrains_text", False) is True
 
 

@@ -9,15 +9,24 @@ import dspy
 from dspy.lm15 import LM15Error, Request, Response
 
 from structq.errors import InputError
-from structq.schemas import AnswerFormatError, outputs_of
+from structq.schemas import AnswerFormatError, Form, outputs_of, to_json
 from structq.signatures import registered, score_call
 
 from .answers import Answer, read_answer, read_lines
 from .failures import AnswerError
-from .messages import Style, call_signature, is_evolve, render_answer, render_demos, render_prompt
+from .messages import (
+    Style,
+    call_signature,
+    examples_for,
+    is_evolve,
+    render_answer,
+    render_demos,
+    render_prompt,
+)
 from .requests import (
     ask,
     ask_async,
+    best_form,
     build_request,
     call_settings,
     constrains_text,
@@ -49,9 +58,10 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         system_prompt: Text of the system message; none by default.
         score_template: Jinja2 text in place of the packaged score prompt.
         as_text: Ask for scores as lines of text, with no schema.
-        literals: Texts that the evolved response must hold verbatim and in order: forced on an LM
-            that can, else for ``check`` to find.
-        anchored: The evolved response begins with the first of them.
+        form: How answers are written, see `structq.schemas.Form`; by default as the LM says.
+        limits: What an evolved response must keep to, in sentences for the LM.
+        rules: What an evolved response must be, named as in `structq.decoding.TextRules`: held to
+            while decoding on an LM that can, else for ``check`` to find.
         check: From the output fields to what is wrong with them, or ``None``.
         broken: Earlier replies to this call with what was wrong with each: shown to the LM.
         on_answer: Called with every answer as it came, before it is checked. This is how label
@@ -69,8 +79,9 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         system_prompt: str | None = None,
         score_template: str | None = None,
         as_text: bool = False,
-        literals: Sequence[str] = (),
-        anchored: bool = False,
+        form: Form | None = None,
+        limits: str = "",
+        rules: Mapping[str, Any] | None = None,
         check: Callable[[Mapping[str, Any]], str | None] | None = None,
         broken: Sequence[tuple[str, str]] = (),
         on_answer: Callable[[Answer], None] | None = None,
@@ -79,8 +90,9 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         self.system_prompt = system_prompt
         self.score_template = score_template
         self.as_text = as_text
-        self.literals = literals
-        self.anchored = anchored
+        self.form = form
+        self.limits = limits
+        self.rules = dict(rules or {})
         self.check = check
         self.broken = broken
         self.on_answer = on_answer
@@ -100,16 +112,13 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
             OutputError: The answer was cut off or breaks the schema.
             LMError: The LM could not answer.
         """
-        signature = call_signature(signature, inputs)
-        wire = (
-            None
-            if self._is_text(signature)
-            else format_for(lm, outputs_of(signature).response_format)
-        )
-        request = self._request(lm, lm_kwargs, signature, demos, inputs, wire)
+        signature, style = call_signature(signature, inputs), self._style(lm)
+        strict = self._strict(signature, style)
+        wire = None if strict is None else format_for(lm, strict)
+        request = self._request(lm, lm_kwargs, signature, demos, inputs, style, wire)
         n_answers, settings = call_settings(lm, lm_kwargs)
         return [
-            self._read(signature, request, ask(lm, request, _one(settings, i)))
+            self._read(lm, signature, style, request, ask(lm, request, _one(settings, i)))
             for i in range(n_answers)
         ]
 
@@ -122,25 +131,39 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         inputs: Mapping[str, Any],
     ) -> list[dict[str, Any]]:
         """As a call, awaiting the LM."""
-        signature = call_signature(signature, inputs)
-        strict = outputs_of(signature).response_format
-        wire = None if self._is_text(signature) else await format_for_async(lm, strict)
-        request = self._request(lm, lm_kwargs, signature, demos, inputs, wire)
+        signature, style = call_signature(signature, inputs), self._style(lm)
+        strict = self._strict(signature, style)
+        wire = None if strict is None else await format_for_async(lm, strict)
+        request = self._request(lm, lm_kwargs, signature, demos, inputs, style, wire)
         n_answers, settings = call_settings(lm, lm_kwargs)
         return [
-            self._read(signature, request, await ask_async(lm, request, _one(settings, i)))
+            self._read(
+                lm, signature, style, request, await ask_async(lm, request, _one(settings, i))
+            )
             for i in range(n_answers)
         ]
 
     def format(
         self, signature: Signature, demos: Sequence[Mapping[str, Any]], inputs: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
-        """The messages of a call: system (where set), demos, prompt, and what was wrong before."""
+        """The messages of a call: system (where set), demos, prompt, and what was wrong before.
+
+        Without a form of its own, the adapter asks as suits the LM that DSPy is configured with.
+        """
+        return self._messages(signature, demos, inputs, self._style(dspy.settings.lm))
+
+    def _messages(
+        self,
+        signature: Signature,
+        demos: Sequence[Mapping[str, Any]],
+        inputs: Mapping[str, Any],
+        style: Style,
+    ) -> list[dict[str, Any]]:
         signature = call_signature(signature, inputs)
-        style = Style(template=self.score_template, as_text=self.as_text)
         messages = [{"role": "system", "content": self.system_prompt}] if self.system_prompt else []
-        if demos:
-            messages += render_demos(signature, demos, style)
+        shown = demos or examples_for(signature, style)
+        if shown:
+            messages += render_demos(signature, shown, style)
         messages.append({"role": "user", "content": render_prompt(signature, inputs, style)})
         for raw, reason in self.broken:
             messages.append({"role": "assistant", "content": raw or "-"})
@@ -153,16 +176,27 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         Raises:
             OutputError: The text is not exactly an answer of the signature's schema.
         """
+        return self._parse(signature, completion, self._style(dspy.settings.lm))
+
+    def _parse(self, signature: Signature, completion: str, style: Style) -> dict[str, Any]:
         call = score_call(signature)
         if self.as_text and call is not None:
             return {"scores": read_lines(completion, call.n_responses, call.scale)}
+        field = style.text_field(signature)
         try:
-            fields = outputs_of(signature).read(completion)
-        except AnswerFormatError as fault:
+            answer = completion if field is None else to_json({field: self._stripped(completion)})
+            fields = outputs_of(signature).read(answer)
+        except (AnswerFormatError, UnicodeError) as fault:
             raise self._error(signature, str(fault), completion, None) from fault
         if is_evolve(signature) and not fields["evolved_response"].strip():
             raise self._error(signature, "the evolved response is blank", completion, None)
         return fields
+
+    def _stripped(self, text: str) -> str:
+        """A text without the white space around it, but for that of a literal at its ends."""
+        literals = self.rules.get("literals", ())
+        stripped = text.strip()
+        return stripped if all(literal in stripped for literal in literals) else text
 
     def format_finetune_data(
         self,
@@ -173,13 +207,28 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
     ) -> dict[str, list[Any]]:
         """The messages of a call with the answer that it should get."""
         signature = call_signature(signature, inputs)
-        answer = render_answer(signature, outputs, Style(as_text=self.as_text))
+        answer = render_answer(signature, outputs, self._style(dspy.settings.lm))
         return {
             "messages": [
                 *self.format(signature, demos, inputs),
                 {"role": "assistant", "content": answer},
             ]
         }
+
+    def _style(self, lm: dspy.BaseLM | None) -> Style:
+        return Style(
+            form=self.form or best_form(lm),
+            limits=self.limits,
+            adds=bool(self.rules.get("anchored")),
+            template=self.score_template,
+            as_text=self.as_text,
+        )
+
+    def _strict(self, signature: Signature, style: Style) -> dict[str, Any] | None:
+        """The schema of the answer as a request carries it; ``None`` where the answer is text."""
+        if self._is_text(signature) or style.text_field(signature) is not None:
+            return None
+        return outputs_of(signature).response_format
 
     def _request(
         self,
@@ -188,10 +237,11 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         signature: Signature,
         demos: Sequence[Mapping[str, Any]],
         inputs: Mapping[str, Any],
+        style: Style,
         wire: dict[str, Any] | None,
     ) -> Request:
-        messages = self.format(signature, demos, inputs)
-        extensions = None if wire is None else self._extensions(lm, signature)
+        messages = self._messages(signature, demos, inputs, style)
+        extensions = self._extensions(lm, signature, style, wire)
         scores = wire is not None and score_call(signature) is not None
         top = top_logprobs(lm) if scores and not measures_labels(lm) else None
         try:
@@ -205,21 +255,54 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         ) as error:  # an option that is wrong or cannot be carried
             raise InputError(f"LM options: {error}", field="lm") from error
 
-    def _extensions(self, lm: dspy.BaseLM, signature: Signature) -> dict[str, Any] | None:
+    def _extensions(
+        self, lm: dspy.BaseLM, signature: Signature, style: Style, wire: dict[str, Any] | None
+    ) -> dict[str, Any] | None:
         """What only engines of structq are asked for."""
-        if score_call(signature) is not None:
-            return {"measure": True} if measures_labels(lm) else None
-        if self.literals and is_evolve(signature) and constrains_text(lm):
-            wanted = {"evolved_response": list(self.literals), "anchored": self.anchored}
-            return {"literals": wanted}
-        return None
+        if not constrains_text(lm):
+            return {"measure": True} if wire and self._measures(lm, signature) else None
+        asked: dict[str, Any] = {"spaced": style.form != "compact"} if wire else {}
+        if wire and self._measures(lm, signature):
+            asked["measure"] = True
+        elif rules := self._rules(signature, style):
+            asked["text"] = rules
+        return asked or None
 
-    def _read(self, signature: Signature, request: Request, response: Response) -> dict[str, Any]:
+    def _measures(self, lm: dspy.BaseLM, signature: Signature) -> bool:
+        return score_call(signature) is not None and measures_labels(lm)
+
+    def _rules(self, signature: Signature, style: Style) -> dict[str, Any]:
+        """The rules of an answer that is one text."""
+        field = style.text_field(signature)
+        rules = dict(self.rules) if is_evolve(signature) else {}
+        if style.adds and style.form != "compact" and rules:
+            rules["lead"] = "\n\n"  # what is added is a paragraph of its own
+        if field is None:
+            return {**rules, "field": "evolved_response"} if rules else {}
+        if most := outputs_of(signature).max_chars:
+            rules["max_chars"] = most
+        return rules
+
+    def _read(
+        self,
+        lm: dspy.BaseLM,
+        signature: Signature,
+        style: Style,
+        request: Request,
+        response: Response,
+    ) -> dict[str, Any]:
         call = score_call(signature)
         n_scores, labels = (call.n_responses, call.scale) if call and not self.as_text else (0, ())
         raw, finish = response.text or "", response.finish_reason
         try:
-            answer = read_answer(response, request, n_scores=n_scores, labels=labels)
+            answer = read_answer(
+                response,
+                request,
+                n_scores=n_scores,
+                labels=labels,
+                form=style.form,
+                constrained=constrains_text(lm) and not self._is_text(signature),
+            )
         except AnswerFormatError as fault:
             raise self._error(signature, str(fault), raw, finish) from fault
         if self.on_answer is not None:
@@ -227,7 +310,7 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         if reason := self._useless(signature, answer):
             raise self._error(signature, reason, answer.raw, finish)
         try:
-            fields = self.parse(signature, answer.raw)
+            fields = self._parse(signature, answer.raw, style)
         except AnswerError as error:
             error.finish_reason = finish
             raise

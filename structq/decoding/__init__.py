@@ -3,7 +3,7 @@
 What an answer may be is decided here, token by token:
 
 * :class:`Grammars` compiles a JSON Schema once for one vocabulary and hands out a
-  :class:`RowMatcher` a row, or a :class:`LiteralMatcher` where the text must hold given literals.
+  :class:`RowMatcher` a row, or a :class:`TextMatcher` where the answer is one text with rules.
 * :class:`SlotPlan` says which part of an answer is fixed text and where it has a choice among
   labels, when that is all there is.
 * :class:`LabelTrie` turns unmasked logits into the exact distribution over the labels of such a
@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 from structq.decoding.bounds import guarded
 from structq.decoding.grammar import Grammars, RowMatcher
 from structq.decoding.labels import LabelTrie, Measurement, token_paths
-from structq.decoding.literals import LiteralMatcher, Literals
 from structq.decoding.logprobs import SlotReading, TokenScore, read_slots
 from structq.decoding.slots import Slot, SlotPlan
+from structq.decoding.text import TextMatcher, TextRules
 from structq.decoding.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 __all__ = [
     "Grammars",
     "LabelTrie",
-    "LiteralMatcher",
-    "Literals",
     "Measurement",
     "RowMatcher",
     "RowwiseProcessor",
     "Slot",
     "SlotPlan",
     "SlotReading",
+    "TextMatcher",
+    "TextRules",
     "TokenScore",
     "Vocabulary",
     "guarded",

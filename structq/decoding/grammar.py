@@ -15,16 +15,17 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from structq.decoding.bounds import guarded
-from structq.decoding.literals import Enders, LiteralMatcher, Literals
 from structq.decoding.mask import TokenMask
+from structq.decoding.text import Enders, TextMatcher, TextRules
 from structq.decoding.vocabulary import Vocabulary
 from structq.errors import LMError, SchemaError, shorten
 from structq.schemas.support import unsupported
 
 __all__ = ["Grammars", "RowMatcher"]
 
-# No whitespace between JSON tokens: a flexible grammar lets a model emit it without end.
+# Whitespace is never flexible: such a grammar lets a model emit it without end.
 _COMPACT = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}
+_SPACED = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 # Escapes of free text. Without \b, \f and \u a model that starts to write \frac or \beta has to
 # write \\frac or \\beta.
 _ESCAPES = '"\\nrt'
@@ -35,9 +36,9 @@ _NAMES_CONTROLS = re.compile(r'(?<!\\)(?:\\\\)*\\(?:b|f|u00[01]|u007f)|"pattern"
 class Grammars:
     """Every schema compiled once for one tokenizer; a matcher for each row.
 
-    The text of a row is compact JSON (separators ``,`` and ``:``, keys in the order of the schema)
-    that is valid under the schema, strict UTF-8 without lone surrogates. May be called from
-    several threads.
+    The text of a row is JSON, valid under the schema, keys in its order, strict UTF-8 without
+    lone surrogates: spaced as ``json.dumps`` does it, or compact (separators ``,`` and ``:``). May
+    be called from several threads.
 
     Args:
         tokenizer: The model's tokenizer.
@@ -56,61 +57,56 @@ class Grammars:
         wrapper = llguidance.TokenizerWrapper(_Tokens(self.vocabulary))
         self._tokenizer = llguidance.LLTokenizer(wrapper, n_vocab=n_vocab, eos_token=eos_token_id)
         self._max_schemas = max_schemas
-        self._compiled: OrderedDict[tuple[str, bool], llguidance.LLMatcher] = OrderedDict()
+        self._compiled: OrderedDict[tuple[str, bool, bool], llguidance.LLMatcher] = OrderedDict()
         self._lock = threading.Lock()
-        self._enders: Enders | None = None
+        self._enders: dict[bool, Enders] = {}
 
-    def matcher(self, schema: Mapping[str, Any]) -> RowMatcher:
+    def matcher(self, schema: Mapping[str, Any], *, spaced: bool = True) -> RowMatcher:
         """A fresh matcher, at the start of an answer that obeys ``schema``.
 
         Raises:
             SchemaError: A keyword that cannot be guaranteed, or a schema that nothing satisfies.
         """
-        return self._fresh(schema, all_escapes=False)
+        return self._fresh(schema, spaced=spaced, all_controls=False)
 
-    def literal_matcher(self, schema: Mapping[str, Any], literals: Literals) -> LiteralMatcher:
-        """A fresh matcher, at the start of an answer that also holds the literals.
+    def text_matcher(self, rules: TextRules, *, spaced: bool = True) -> TextMatcher:
+        """A fresh matcher, at the start of an answer that is one text and keeps its rules.
 
         Raises:
-            SchemaError: The schema is not a closed object of one text, or a literal is not valid
-                Unicode.
+            SchemaError: A literal is not valid Unicode.
         """
-        literals.check(schema)
-        row = self._fresh(schema, all_escapes=literals.has_controls)
+        wire = rules.wire(spaced=spaced)
+        row = self._fresh(rules.schema, spaced=spaced, all_controls=rules.has_controls)
+        kind = rules.field is None
         with self._lock:
-            if self._enders is None:
-                self._enders = Enders(self.vocabulary)
-        return LiteralMatcher(row, self.vocabulary, literals, self._enders)
+            if kind not in self._enders:
+                self._enders[kind] = Enders(self.vocabulary, wire)
+        return TextMatcher(row, self.vocabulary, rules, wire, self._enders[kind])
 
-    def _fresh(self, schema: Mapping[str, Any], *, all_escapes: bool) -> RowMatcher:
+    def _fresh(
+        self, schema: Mapping[str, Any] | None, *, spaced: bool, all_controls: bool
+    ) -> RowMatcher:
         # Keys keep their order: it is the order in which the answer has them.
-        text = _canonical(schema)
-        all_escapes = all_escapes or _NAMES_CONTROLS.search(text) is not None
-        key = text, all_escapes
+        text = "" if schema is None else _canonical(schema)
+        all_controls = all_controls or _NAMES_CONTROLS.search(text) is not None
+        key = text, spaced, all_controls
         with self._lock:
             prototype = self._compiled.get(key)
             if prototype is None:
-                prototype = self._compile(schema, all_escapes=all_escapes)
+                prototype = self._compile(schema, spaced=spaced, all_controls=all_controls)
                 self._compiled[key] = prototype
                 if len(self._compiled) > self._max_schemas:
                     self._compiled.popitem(last=False)
             self._compiled.move_to_end(key)
             return RowMatcher(prototype.deep_copy(), self.vocabulary)
 
-    def _compile(self, schema: Mapping[str, Any], *, all_escapes: bool) -> llguidance.LLMatcher:
-        found = unsupported(schema)
-        if found is not None:
-            raise SchemaError(
-                f"the grammar cannot guarantee this of the schema: {found.keyword!r} at "
-                f"{found.pointer or '/'}: {found.reason}",
-                keyword=found.keyword,
-                pointer=found.pointer,
-            )
-        options: Any = dict(_COMPACT)
-        if not all_escapes:
-            options["json_allowed_escapes"] = _ESCAPES
-        grammar = llguidance.LLMatcher.grammar_from_json_schema(
-            json.dumps(guarded(schema)), overrides=options
+    def _compile(
+        self, schema: Mapping[str, Any] | None, *, spaced: bool, all_controls: bool
+    ) -> llguidance.LLMatcher:
+        grammar = (
+            _text_grammar(all_controls)
+            if schema is None
+            else _grammar(schema, spaced, all_controls)
         )
         matcher = llguidance.LLMatcher(self._tokenizer, grammar, log_level=0)
         if matcher.is_error():
@@ -137,7 +133,7 @@ class RowMatcher:
         """Whether nothing but the end of the answer can follow."""
         if not self._matcher.is_accepting():
             return False
-        return bool(self._matcher.is_stopped()) or len(self._current_mask().tokens()) == 1
+        return bool(self._matcher.is_stopped()) or self._current_mask().is_single
 
     @property
     def allowed(self) -> NDArray[np.bool_]:
@@ -185,6 +181,10 @@ class RowMatcher:
         self._check()
         return tokens
 
+    def finish(self, text: str) -> tuple[str, str]:
+        """The answer as it counts, and what was cut off: nothing of it."""
+        return text, ""
+
     def _current_mask(self) -> TokenMask:
         if not self._is_current:
             words = self._mask.words
@@ -227,3 +227,28 @@ def _canonical(schema: Mapping[str, Any]) -> str:
     except (TypeError, ValueError) as error:
         raise SchemaError(f"the schema is not JSON: {error}", keyword="schema") from error
     return text
+
+
+def _text_grammar(all_controls: bool) -> str:
+    """Any text that UTF-8 can hold."""
+    signs = "(?s:.*)" if all_controls else r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*"
+    return str(llguidance.LLMatcher.grammar_from_regex(signs))
+
+
+def _grammar(schema: Mapping[str, Any], spaced: bool, all_controls: bool) -> str:
+    found = unsupported(schema)
+    if found is not None:
+        raise SchemaError(
+            f"the grammar cannot guarantee this of the schema: {found.keyword!r} at "
+            f"{found.pointer or '/'}: {found.reason}",
+            keyword=found.keyword,
+            pointer=found.pointer,
+        )
+    options: Any = dict(_SPACED if spaced else _COMPACT)
+    if not all_controls:
+        options["json_allowed_escapes"] = _ESCAPES
+    return str(
+        llguidance.LLMatcher.grammar_from_json_schema(
+            json.dumps(guarded(schema)), overrides=options
+        )
+    )

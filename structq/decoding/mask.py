@@ -33,6 +33,12 @@ class TokenMask:
         found: NDArray[np.intp] = 32 * used[at] + bit
         return found[found < self._n_vocab]
 
+    @property
+    def is_single(self) -> bool:
+        """Whether one token alone is allowed."""
+        used = self.words[np.flatnonzero(self.words)]
+        return len(used) == 1 and int(used[0]).bit_count() == 1
+
     def spread(self) -> NDArray[np.bool_]:
         """Shape ``(n_vocab,)``: true where the token is allowed."""
         return _spread(self.words, self._n_vocab)

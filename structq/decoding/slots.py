@@ -23,12 +23,12 @@ class Slot:
     """A place where the answer has a choice."""
 
     labels: tuple[str, ...]
-    """JSON text of each choice (strings in quotes), in the order of the schema; two or more."""
+    """Text of each choice (JSON strings in quotes), in the order of the schema; two or more."""
 
 
 @dataclass(frozen=True)
 class SlotPlan:
-    """A compact JSON answer as fixed text and slots in turn."""
+    """An answer as fixed text and slots in turn."""
 
     steps: tuple[str | Slot, ...]
     """In the order of the answer; no two texts are neighbours, no two slots, no text is empty."""
@@ -39,16 +39,32 @@ class SlotPlan:
         return tuple(step for step in self.steps if isinstance(step, Slot))
 
     @classmethod
-    def of(cls, schema: Mapping[str, Any]) -> SlotPlan | None:
-        """The plan of a schema, or ``None`` where anything but a choice among labels is free.
+    def of(cls, schema: Mapping[str, Any], *, spaced: bool = True) -> SlotPlan | None:
+        """The plan of a JSON answer, or ``None`` where more than a choice among labels is free.
 
         Labels are ``enum``, ``const`` and ``boolean``; they may sit in closed objects that require
         all of their properties and in arrays of a fixed number of items.
+
+        Args:
+            schema: Of the answer.
+            spaced: With a space behind ``:`` and ``,``, as ``json.dumps`` writes it.
         """
         try:
-            return cls(tuple(_joined(_Reader(schema).read(schema, 0))))
+            return cls(tuple(_joined(_Reader(schema, spaced=spaced).read(schema, 0))))
         except _NoPlanError:
             return None
+
+    @classmethod
+    def between(cls, texts: Sequence[str], labels: Sequence[str]) -> SlotPlan:
+        """The plan of an answer in text: a slot of the same labels between each two texts.
+
+        Args:
+            texts: What stands before the first slot, between the slots, and behind the last.
+            labels: The labels as they stand in the text; two or more.
+        """
+        slot = Slot(tuple(labels))
+        steps = [step for text in texts for step in (text, slot)]
+        return cls(tuple(_joined(steps[:-1])))
 
     def render(self, choices: Sequence[int]) -> str:
         """The JSON text with label ``choices[i]`` in slot ``i``.
@@ -71,8 +87,9 @@ class _NoPlanError(Exception):
 class _Reader:
     """Reads one schema; holds its root, for references, and counts its slots."""
 
-    def __init__(self, root: Mapping[str, Any]) -> None:
+    def __init__(self, root: Mapping[str, Any], *, spaced: bool) -> None:
         self._root = root
+        self._comma, self._colon = (", ", ": ") if spaced else (",", ":")
         self._n_slots = 0
 
     def read(self, node: Any, depth: int) -> list[str | Slot]:
@@ -113,7 +130,7 @@ class _Reader:
         return self._slot([value for value in values if _is_a(value, node.get("type"))])
 
     def _slot(self, values: Iterable[Any]) -> list[str | Slot]:
-        labels = tuple(dict.fromkeys(_literal(value) for value in values))
+        labels = tuple(dict.fromkeys(self._label(value) for value in values))
         if not labels:
             raise _NoPlanError
         if len(labels) == 1:
@@ -122,6 +139,9 @@ class _Reader:
         if self._n_slots > _MAX_SLOTS:
             raise _NoPlanError
         return [Slot(labels)]
+
+    def _label(self, value: Any) -> str:
+        return _literal(value, (self._comma, self._colon))
 
     def _read_object(self, node: Mapping[str, Any], keys: set[str], depth: int) -> list[str | Slot]:
         properties = node.get("properties", {})
@@ -132,7 +152,7 @@ class _Reader:
             raise _NoPlanError
         steps: list[str | Slot] = ["{"]
         for position, (name, inner) in enumerate(properties.items()):
-            steps.append(("," if position else "") + _literal(name) + ":")
+            steps.append((self._comma if position else "") + _literal(name) + self._colon)
             steps += self.read(inner, depth + 1)
         return [*steps, "}"]
 
@@ -141,7 +161,7 @@ class _Reader:
             raise _NoPlanError
         steps: list[str | Slot] = ["["]
         for position, inner in enumerate(_items(node)):
-            steps += [","] if position else []
+            steps += [self._comma] if position else []
             steps += self.read(inner, depth + 1)
         return [*steps, "]"]
 
@@ -179,8 +199,8 @@ def _is_a(value: Any, kind: Any) -> bool:
     )
 
 
-def _literal(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def _literal(value: Any, separators: tuple[str, str] = (",", ":")) -> str:
+    text = json.dumps(value, ensure_ascii=False, separators=separators)
     try:
         text.encode()
     except UnicodeEncodeError as error:

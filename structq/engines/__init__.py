@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 __all__ = ["lm"]
 
+DRY_MULTIPLIER = 0.8
+"""Of local LMs that were not made for structq: small ones loop without it."""
 _ALLOWED = (
     "'nano', 'gguf:<file or hub id>', 'onnx:<folder or hub id>', "
     "'transformers:<folder or hub id>', 'llamacpp:<file.gguf>', 'vllm/<model>' and other "
@@ -90,14 +92,26 @@ def _local(spec: str, options: dict[str, Any]) -> dspy.LM:
     from structq.engines.registry import open_lm, opening_options
 
     opening = {name: options.pop(name) for name in opening_options(spec) & options.keys()}
+    penalties = _penalties(options)
     local = open_lm(spec, **opening)
+    if local.form != "compact":
+        penalties.setdefault("dry_multiplier", DRY_MULTIPLIER)
     # The weights are part of the name: DSPy's cache knows a response by model string and messages.
     # Nothing fails by chance here, so nothing is worth a retry. And DSPy's cache on disk outlives
     # the code that decodes: an answer of an older structq must not pass for one of this.
     settings = {"num_retries": 0, "cache": False, **options}
     return dspy.LM(
         f"structq/{local.name}",
-        engine=LocalEngine(local),
-        async_engine=AsyncLocalEngine(local),
+        engine=LocalEngine(local, penalties=penalties),
+        async_engine=AsyncLocalEngine(local, penalties=penalties),
         **settings,
     )
+
+
+def _penalties(options: dict[str, Any]) -> dict[str, float]:
+    """Takes the settings of sampling that no request carries out of the options; checked."""
+    from structq.engines.sampling import PENALTIES, Sampling
+
+    found = {name: options.pop(name) for name in PENALTIES & options.keys()}
+    Sampling(**found)
+    return found

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from dspy.lm15 import Config, Message, Request, Response
 
 from structq.errors import InputError, OutputError
-from structq.schemas import compact, show_form
+from structq.schemas import Form, compact, show_form
 from structq.templates import render_fields
 
 if TYPE_CHECKING:
@@ -101,10 +101,13 @@ class JudgmentClient:
             "additionalProperties": False,
         }
         wire = {"type": "json_schema", "name": "judgments", "strict": True, "schema": schema}
+        engine = getattr(self.lm, "engine", None)
+        form: Form = "compact" if getattr(engine, "form", "") == "compact" else "json"
         prompt = render_fields(
             _instructions(state, questions),
             inputs={name: _text(value) for name, value in state["inputs"].items()},
-            form=show_form(schema),
+            form=form,
+            shown=show_form(schema, form),
         )
         return Request(
             model=self.model,

@@ -6,21 +6,22 @@ Knows nothing of DSPy and Outlines; `pair` and `outlines_model` are the doors fo
 from __future__ import annotations
 
 import json
+import re
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 from tokenizers import Tokenizer
 
-from structq.decoding import Grammars, LiteralMatcher, Literals, SlotPlan
+from structq.decoding import Grammars, SlotPlan, TextMatcher, TextRules
 from structq.engines.measured import TokenPlan, measure_row
 from structq.engines.rows import (
     Answer,
     Constraint,
-    FreeText,
     Row,
     TextLimits,
     generate_row,
@@ -32,6 +33,7 @@ from structq.errors import InputError, PromptTooLongError, SchemaError
 __all__ = ["Call", "LocalLM", "LocalRuntime"]
 
 _MAX_PLANS = 256
+_BREAKERS = re.compile(rb"""[\n:"*]""")
 
 
 class LocalRuntime(Runtime, Protocol):
@@ -50,12 +52,16 @@ class Call:
     """``(role, text)`` turns, the oldest first."""
     schema: Mapping[str, Any] | None = None
     """JSON Schema of the answer; free text without one."""
-    literals: Literals | None = None
-    """What the text of the answer must hold; with a schema of that one text."""
+    text: TextRules | None = None
+    """What the text of the answer must be; with the schema of that one text, or none."""
+    spaced: bool = True
+    """JSON as ``json.dumps`` spaces it; else compact."""
     constraint: Constraint | None = None
     """In place of a schema: what one row may say. Serves this call alone."""
     measure: bool = False
     """Measure the label slots of the schema instead of generating."""
+    slots: SlotPlan | None = None
+    """In place of a schema: the fixed text and the slots of an answer to be measured."""
     sampling: Sampling = field(default_factory=Sampling)
     """How tokens, or labels, are chosen."""
     max_tokens: int | None = None
@@ -75,10 +81,12 @@ class LocalLM:
     def __init__(self, runtime: LocalRuntime) -> None:
         self.name = runtime.name
         self.window = runtime.window
+        self.form: str = getattr(runtime, "form", "text")
+        """How the LM writes answers best: ``"text"``, ``"json"`` or ``"compact"``."""
         self._runtime = runtime
         self.scheduler = Scheduler(runtime)
         self._grammars: Grammars | None = None
-        self._plans: dict[str, TokenPlan | None] = {}
+        self._plans: dict[SlotPlan | tuple[str, bool], TokenPlan | None] = {}
         self._lock = threading.Lock()
         self.close = weakref.finalize(self, self.scheduler.close)
         """Ends the worker and cancels its rows; may be called twice."""
@@ -125,15 +133,16 @@ class LocalLM:
                 f"max_tokens must be 1 or more: found {call.max_tokens}", field="max_tokens"
             )
         prompt = self._runtime.encode(call.messages)
-        if call.measure:
+        if call.measure or call.slots is not None:
             return self._measured(call, prompt)
         constraint = self._constraint(call)
-        n_needed = constraint.n_needed if isinstance(constraint, LiteralMatcher) else 1
+        n_needed = constraint.n_needed if isinstance(constraint, TextMatcher) else 1
         room = self._room(prompt, n_needed=n_needed)
         limits = TextLimits(
             max_tokens=min(call.max_tokens or room, room),
             eos_token_id=self._runtime.eos_token_id,
             stop=call.stop,
+            breakers=self._breakers if call.sampling.dry_multiplier else frozenset(),
         )
         return generate_row(
             prompt,
@@ -147,15 +156,20 @@ class LocalLM:
     def _constraint(self, call: Call) -> Constraint:
         if call.constraint is not None:
             return call.constraint
-        if call.literals is not None:
-            return self.grammars.literal_matcher(call.schema or {}, call.literals)
-        if call.schema is not None:
-            return self.grammars.matcher(call.schema)
-        specials = self.grammars.vocabulary.special_token_ids
-        return FreeText([token for token in specials if token != self._runtime.eos_token_id])
+        if call.text is None and call.schema is not None:
+            return self.grammars.matcher(call.schema, spaced=call.spaced)
+        rules = call.text or TextRules()
+        rules.check(call.schema)
+        return self.grammars.text_matcher(rules, spaced=call.spaced)
+
+    @cached_property
+    def _breakers(self) -> frozenset[int]:
+        """Tokens over which no repeated run goes: those that hold the end of a line or a mark."""
+        pieces = self.grammars.vocabulary.tokens
+        return frozenset(i for i, piece in enumerate(pieces) if _BREAKERS.search(piece))
 
     def _measured(self, call: Call, prompt: list[int]) -> Row:
-        plan = None if call.schema is None else self._plan(call.schema)
+        plan = self._plan(call)
         if plan is None:
             raise SchemaError(
                 "only labels can be measured: found a schema with free parts "
@@ -171,13 +185,15 @@ class LocalLM:
             decode=self._runtime.decode,
         )
 
-    def _plan(self, schema: Mapping[str, Any]) -> TokenPlan | None:
-        """The schema's plan in tokens, or ``None`` if it has free parts; kept for the next call."""
-        key = json.dumps(schema)
+    def _plan(self, call: Call) -> TokenPlan | None:
+        """The plan of a call in tokens, or ``None`` if its schema has free parts; kept."""
+        if call.slots is None and call.schema is None:
+            return None
+        key = call.slots or (json.dumps(call.schema), call.spaced)
         with self._lock:
             if key in self._plans:
                 return self._plans[key]
-        steps = SlotPlan.of(schema)
+        steps = call.slots or SlotPlan.of(call.schema or {}, spaced=call.spaced)
         plan = TokenPlan(steps, self.grammars.vocabulary) if steps and steps.slots else None
         with self._lock:
             if len(self._plans) >= _MAX_PLANS:

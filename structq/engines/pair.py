@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from dspy import lm15
 from dspy.lm15 import Config, Message, Request, Response, Usage
 
-from structq.decoding import Literals
+from structq.decoding import SlotPlan, TextRules
 from structq.engines.judgments import Answers, judged, judgment_schema, wanted_judgments
 from structq.engines.local import Call, LocalLM
 from structq.engines.registry import open_lm, spec_of
@@ -30,6 +30,8 @@ _HANDLED = frozenset({
     "max_tokens", "temperature", "top_p", "top_k", "seed", "stop",
     "response_format", "extensions", "probabilities",
 })  # fmt: skip
+_OWN = ("measure", "slots", "text", "spaced")
+_OF_TEXT = ("dry_", "repetition_")
 _ROLES = {"user": "user", "assistant": "assistant", "developer": "system"}
 
 
@@ -43,12 +45,18 @@ class _Pair:
     measures_labels: ClassVar[bool] = True
     """``config.extensions={"structq": {"measure": True}}`` gives label distributions."""
     constrains_text: ClassVar[bool] = True
-    """``config.extensions={"structq": {"literals": {field: [text, ..], "anchored": bool}}}`` makes
-    the text of a field hold these texts verbatim and in order; anchored, it begins with the first.
-    """
+    """``config.extensions={"structq": {"text": {...}}}`` holds an answer of one text to rules, with
+    the names of `structq.decoding.TextRules`; with a schema, ``field`` is its only property."""
 
-    def __init__(self, lm: LocalLM) -> None:
+    def __init__(self, lm: LocalLM, *, penalties: Mapping[str, float] | None = None) -> None:
         self.lm = lm
+        self.penalties = dict(penalties or {})
+        """Settings of `Sampling` that no request carries."""
+
+    @property
+    def form(self) -> str:
+        """How the LM writes answers best: ``"text"``, ``"json"`` or ``"compact"``."""
+        return self.lm.form
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         # A copied program shares the engine: one copy of the weights, one batch.
@@ -60,12 +68,15 @@ class _Pair:
         Raises:
             InputError: The LM was not opened by `structq.lm`.
         """
-        return {"spec": spec_of(self.lm)}
+        return {"spec": spec_of(self.lm), "penalties": self.penalties}
 
     @classmethod
     def load_state(cls, state: Mapping[str, Any]) -> Any:
         """An engine on the LM that this process has open for the spec, or opens now."""
-        return cls(open_lm(state["spec"]))
+        return cls(open_lm(state["spec"]), penalties=state.get("penalties"))
+
+    def _call(self, request: Request) -> tuple[Call, Answers | None]:
+        return _call(request, self.penalties, spaced=self.form != "compact")
 
 
 class LocalEngine(_Pair):
@@ -82,7 +93,7 @@ class LocalEngine(_Pair):
             dspy.lm15.NotConfiguredError: The engine is closed.
         """
         with _Canonical():
-            call, judgments = _call(request)
+            call, judgments = self._call(request)
             answer = self.lm.submit(call).result()
         return _response(request, answer, judgments)
 
@@ -102,7 +113,7 @@ class AsyncLocalEngine(_Pair):
     async def complete(self, request: Request) -> Response:
         """The answer of the LM; raises as `LocalEngine.complete` does."""
         with _Canonical():
-            call, judgments = _call(request)
+            call, judgments = self._call(request)
             answer = await asyncio.wrap_future(self.lm.submit(call))
         return _response(request, answer, judgments)
 
@@ -134,24 +145,32 @@ class _Canonical:
             raise lm15.NotConfiguredError(str(error)) from error
 
 
-def _call(request: Request) -> tuple[Call, Answers | None]:
+def _call(
+    request: Request, penalties: Mapping[str, float], *, spaced: bool
+) -> tuple[Call, Answers | None]:
     """The call of a request, and the judgments that it measures, if it does."""
     config = request.config
     _refuse_unknown(request)
     own = _extensions(config)
     schema = _schema(config)
     judgments = wanted_judgments(request, schema)
+    text = _text_rules(own["text"]) if "text" in own else None
+    free = text is not None or schema is None
     sampling = Sampling(
         temperature=config.temperature or 0.0,
         top_p=1.0 if config.top_p is None else config.top_p,
         top_k=config.top_k,
         seed=config.seed,
+        # What a schema repeats of itself is no loop.
+        **{name: v for name, v in penalties.items() if free or not name.startswith(_OF_TEXT)},
     )
     call = Call(
         messages=_turns(request),
         schema=schema if judgments is None else judgment_schema(judgments),
         measure=bool(own.get("measure", False)) or judgments is not None,
-        literals=_literals(own["literals"]) if "literals" in own else None,
+        slots=_slot_plan(own["slots"]) if "slots" in own else None,
+        text=text,
+        spaced=bool(own.get("spaced", spaced)),
         sampling=sampling,
         max_tokens=config.max_tokens,
         stop=tuple(config.stop),
@@ -221,27 +240,35 @@ def _extensions(config: Config) -> Mapping[str, Any]:
     own = extensions.pop("structq", {})
     unknown = sorted(extensions)
     if isinstance(own, Mapping):
-        unknown += [f"structq.{name}" for name in own if name not in ("measure", "literals")]
+        unknown += [f"structq.{name}" for name in own if name not in _OWN]
     if unknown or not isinstance(own, Mapping):
         raise lm15.UnsupportedFeatureError(
             f"unknown extensions: {unknown or own!r} "
-            "(structq.measure and structq.literals are allowed)",
+            f"({', '.join(f'structq.{name}' for name in _OWN)} are allowed)",
             feature="config.extensions",
         )
     return own
 
 
-def _literals(asked: Any) -> Literals:
-    rest = dict(asked) if isinstance(asked, Mapping) else {}
-    anchored = rest.pop("anchored", False)
-    name, texts = next(iter(rest.items()), ("", list[str]()))
-    is_list = isinstance(texts, list | tuple) and all(isinstance(text, str) for text in texts)
-    if len(rest) != 1 or not is_list or not isinstance(anchored, bool):
+def _text_rules(asked: Any) -> TextRules:
+    try:
+        rules = dict(asked)
+        return TextRules(**{**rules, "literals": tuple(rules.get("literals", ()))})
+    except (TypeError, ValueError) as error:
+        known = ", ".join(rule.name for rule in fields(TextRules))
         raise lm15.InvalidRequestError(
-            f"structq.literals: found {shorten(asked)} "
-            '({field: [text, ..], "anchored": true or false} is allowed)'
-        )
-    return Literals(field=name, texts=tuple(texts), anchored=anchored)
+            f"structq.text: found {shorten(asked)} (a mapping of {known} is allowed)"
+        ) from error
+
+
+def _slot_plan(asked: Any) -> SlotPlan:
+    try:
+        return SlotPlan.between(tuple(asked["texts"]), tuple(asked["labels"]))
+    except (TypeError, KeyError, IndexError) as error:
+        raise lm15.InvalidRequestError(
+            f"structq.slots: found {shorten(asked)} "
+            '({"texts": [text, ..], "labels": [label, ..]} is allowed)'
+        ) from error
 
 
 def _response(request: Request, answer: Answer, judgments: Answers | None) -> Response:
@@ -266,6 +293,8 @@ def _provider_data(answer: Answer) -> dict[str, Any]:
         data["labels"] = _labels(answer.slots)
         data["distributions"] = [slot.probabilities.tolist() for slot in answer.slots]
         data["label_mass"] = [slot.mass for slot in answer.slots]
+    if answer.cut:
+        data["cut"] = answer.cut
     return data
 
 

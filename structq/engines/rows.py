@@ -20,7 +20,6 @@ __all__ = [
     "Answer",
     "Constraint",
     "Extend",
-    "FreeText",
     "Logits",
     "MeasuredSlot",
     "Row",
@@ -62,6 +61,8 @@ class Answer:
     """Forward passes in which the row took part, the prompt's included."""
     n_forced_tokens: int
     """Tokens of the answer that were appended without being sampled."""
+    cut: str = ""
+    """What was said behind the end of the answer: a repetition, or more than it may hold."""
     slots: tuple[MeasuredSlot, ...] | None = None
     """The measured label slots in order, or ``None`` if the answer was generated."""
 
@@ -93,33 +94,12 @@ class Constraint(Protocol):
     def forced(self) -> list[int]:
         """Tokens that can only come next; not consumed by this call."""
 
+    def finish(self, text: str) -> tuple[str, str]:
+        """The answer as it counts, and what was cut off its end."""
+
     @property
     def is_complete(self) -> bool:
         """Whether nothing but the end of the text can follow."""
-
-
-class FreeText:
-    """The constraint of free text: any token but those of the chat template.
-
-    Args:
-        banned: Ids of special tokens, without the one that ends the text.
-    """
-
-    is_complete = False
-
-    def __init__(self, banned: Sequence[int]) -> None:
-        self._banned = list(banned)
-
-    def apply(self, logits: Logits) -> None:
-        """Bans the special tokens."""
-        logits[self._banned] = -np.inf
-
-    def consume(self, token: int) -> None:
-        """Forgets the token."""
-
-    def forced(self) -> list[int]:
-        """Nothing is forced."""
-        return []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +112,8 @@ class TextLimits:
     """The token by which the LM ends its text."""
     stop: tuple[str, ...] = ()
     """The answer ends before the first of these strings."""
+    breakers: frozenset[int] = frozenset()
+    """Tokens over which no repeated run goes."""
 
 
 def generate_row(
@@ -156,7 +138,8 @@ def generate_row(
         decode: Tokens to text.
         listen: Called with the tokens of the answer whenever there are new ones.
     """
-    sampler, output, pending = Sampler(sampling), list[int](), list(prompt)
+    sampler = Sampler(sampling, limits.breakers)
+    output, pending = list[int](), list(prompt)
     n_passes = n_forced = 0
     text: str | None = None
     reason: Literal["stop", "length"] = "stop"
@@ -164,6 +147,7 @@ def generate_row(
         forced = constraint.forced()[: limits.max_tokens - len(output)]
         for token in forced:
             constraint.consume(token)
+        sampler.said(forced)
         n_forced += len(forced)
         output += forced
         pending += forced
@@ -185,20 +169,26 @@ def generate_row(
         text = _stopped(output, limits.stop, decode)
         if text is not None:
             break
+    said, cut = decode(output) if text is None else text, ""
+    if text is None and reason == "stop":
+        said, cut = constraint.finish(said)
     return Answer(
-        text=decode(output) if text is None else text,
+        text=said,
         finish_reason=reason,
         n_prompt_tokens=len(prompt),
         n_output_tokens=len(output),
         n_passes=n_passes,
         n_forced_tokens=n_forced,
+        cut=cut,
     )
 
 
 def _choose(logits: Logits, constraint: Constraint, sampler: Sampler) -> int:
+    sampler.penalise(logits)
     constraint.apply(logits)
     token = sampler.choose(logits)
     constraint.consume(token)
+    sampler.said((token,))
     return token
 
 

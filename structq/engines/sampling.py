@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from structq.engines.repetition import Repetition
 from structq.errors import InputError
 
-__all__ = ["Sampler", "Sampling"]
+__all__ = ["PENALTIES", "Sampler", "Sampling"]
+
+PENALTIES = frozenset(
+    {"min_p", "repetition_penalty", "dry_multiplier", "dry_base", "dry_allowed_length"}
+)
+"""Settings that DSPy's requests do not carry: they belong to an LM and not to a call."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """Settings of one row; the defaults are greedy."""
+    """Settings of one row; the defaults are greedy and leave the logits as they are.
+
+    Penalties look at the answer alone: a text that the prompt holds may be said again.
+    """
 
     temperature: float = 0.0
     """0 takes the most probable token; otherwise logits are divided by it."""
@@ -23,22 +33,80 @@ class Sampling:
     """The smallest set of tokens whose probabilities reach this is kept."""
     top_k: int | None = None
     """At most so many tokens are kept."""
+    min_p: float = 0.0
+    """Tokens below this share of the most probable one's probability are left out."""
     seed: int | None = None
     """Fixes every draw of the row; ``None`` draws anew each time."""
+    repetition_penalty: float = 1.0
+    """Logits of tokens that the answer holds are divided by it (multiplied, if negative), as in
+    CTRL (arXiv 1909.05858, section 4.1)."""
+    dry_multiplier: float = 0.0
+    """The DRY penalty on a token that would make a repeated run longer: this times ``dry_base`` to
+    the power of (length of the run - ``dry_allowed_length``). 0 leaves it out."""
+    dry_base: float = 1.75
+    """See ``dry_multiplier``."""
+    dry_allowed_length: int = 2
+    """Runs of fewer tokens may be repeated freely."""
 
     def __post_init__(self) -> None:
         _check("temperature", self.temperature, 0.0 <= self.temperature < math.inf, "0 or more")
         _check("top_p", self.top_p, 0.0 < self.top_p <= 1.0, "above 0 and at most 1")
         _check("top_k", self.top_k, self.top_k is None or self.top_k >= 1, "1 or more")
+        _check("min_p", self.min_p, 0.0 <= self.min_p <= 1.0, "0 to 1")
         _check("seed", self.seed, self.seed is None or self.seed >= 0, "0 or more")
+        for name in ("repetition_penalty", "dry_base"):
+            value = getattr(self, name)
+            _check(name, value, 1.0 <= value < math.inf, "1 or more")
+        _check(
+            "dry_multiplier",
+            self.dry_multiplier,
+            0.0 <= self.dry_multiplier < math.inf,
+            "0 or more",
+        )
+        _check(
+            "dry_allowed_length", self.dry_allowed_length, self.dry_allowed_length >= 1, "1 or more"
+        )
+
+    @property
+    def penalises(self) -> bool:
+        """Whether a choice depends on what was said before."""
+        return self.repetition_penalty != 1.0 or self.dry_multiplier != 0.0
 
 
 class Sampler:
-    """Draws the tokens of one row; the n-th draw depends on the seed and on n alone."""
+    """Draws the tokens of one row; the n-th draw depends on the seed and on n alone.
 
-    def __init__(self, sampling: Sampling) -> None:
+    Args:
+        sampling: The settings.
+        breakers: Ids of tokens over which no repeated run goes, such as the end of a line.
+    """
+
+    def __init__(self, sampling: Sampling, breakers: frozenset[int] = frozenset()) -> None:
         self._sampling = sampling
         self._rng = np.random.default_rng(sampling.seed)
+        self._said = Repetition(breakers) if sampling.penalises else None
+
+    def said(self, tokens: Iterable[int]) -> None:
+        """Takes note of tokens of the answer, chosen or forced."""
+        if self._said is not None:
+            for token in tokens:
+                self._said.add(token)
+
+    def penalise(self, logits: NDArray[np.float32]) -> None:
+        """Lowers, in place, the logits of what would be a repetition.
+
+        Args:
+            logits: Shape ``(n_vocab,)``, before any mask.
+        """
+        if self._said is None:
+            return
+        settings = self._sampling
+        if settings.repetition_penalty != 1.0:
+            self._said.divide(logits, settings.repetition_penalty)
+        if settings.dry_multiplier:
+            self._said.dry(
+                logits, settings.dry_multiplier, settings.dry_base, settings.dry_allowed_length
+            )
 
     def choose(self, logits: NDArray[np.floating]) -> int:
         """Index of the chosen entry; the lowest one on a tie when greedy.
@@ -58,6 +126,8 @@ class Sampler:
 
     def _draw(self, logits: NDArray[np.float64]) -> int:
         scaled = (logits - logits.max()) / self._sampling.temperature
+        if self._sampling.min_p:
+            scaled[scaled < math.log(self._sampling.min_p)] = -np.inf
         order = np.argsort(-scaled, kind="stable")[: self._sampling.top_k]
         weights = np.exp(scaled[order])
         cumulated = np.cumsum(weights)

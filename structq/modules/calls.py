@@ -172,6 +172,10 @@ def _record(question: Ask, seen: list[Answer], attempts: int) -> dict[str, Any]:
         "finish_reason": last.finish_reason if last else None,
         "n_passes": last.n_passes if last else None,
     }
+    if last:
+        record |= {"form": last.form, "constrained": last.constrained}
+    if last and last.cut:
+        record["cut"] = last.cut
     if last and last.label_mass:
         record["label_mass"] = list(last.label_mass)
     if last and last.unmeasured:

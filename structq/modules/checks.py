@@ -1,14 +1,16 @@
-"""Whether an evolved response is one: no refusal, no echo of the prompt, not the same again."""
+"""Whether an evolved response is one: no refusal, no echo, no fragment, not the same again."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from structq.errors import shorten
+from structq.texts import n_words
 
+from .length import Length
 from .preserve import missing_literal
 
 __all__ = ["EvolveCheck", "is_refusal"]
@@ -41,10 +43,31 @@ _ECHOES = (
         re.IGNORECASE,
     ),
     re.compile(r'\{\s*\\?"evolved_response\\?"\s*:'),
-    re.compile(r"Reply with JSON in this form", re.IGNORECASE),
+    re.compile(r"Reply with (?:JSON|the (?:re|e)\w+ response|the whole response)", re.IGNORECASE),
+    re.compile(r"Keep everything in the response that is right", re.IGNORECASE),
+    re.compile(
+        r"\A\W*(?:the )?(?:rewritten|evolved) response\b\W*(?:is\b\W*)?(?::|\Z)", re.IGNORECASE
+    ),
 )
-# A shorter line of a template may stand in a good answer by chance.
-_MIN_METHOD = 30
+# What stands for a text that was never written.
+_PLACEHOLDER = re.compile(
+    r"\W*(?:<[\w ]{1,40}>|(?:your|the|a)? ?(?:\w+ )?(?:response|text|answer) (?:goes )?here|"
+    r"lorem ipsum.*|evolved[_ ]response|rewritten response|string|text)?\W*",
+    re.IGNORECASE,
+)
+# A text that breaks off here says that more was to come.
+_BROKEN_OFF = re.compile(
+    r"(?:[,;(\[{]|\b(?:and|or|the|a|an|of|to|with|such as))\s*\Z", re.IGNORECASE
+)
+_SHORTENS = re.compile(
+    r"\b(?:short(?:en|er)?|brief(?:ly|er)?|concise(?:ly)?|conden[sc]\w*|compress\w*|summar\w+|trim|"
+    r"terse|tighten|succinct\w*|(?:fewer|less) words|cut (?:it|the|out|down)|reduce|remove|delete|"
+    r"one sentence|a sentence|a single|only the)\b",
+    re.IGNORECASE,
+)
+# A shorter part of a template may stand in a good answer by chance.
+_MIN_METHOD = 20
+_MIN_METHOD_WORDS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +86,33 @@ class EvolveCheck:
     """What the evolved response must hold."""
     anchored: bool = False
     """It must begin with the first of them."""
-    max_added_words: int | None = None
-    """How many words longer than the response it may be."""
+    length: Length = field(default_factory=Length)
+    """How many words it must and may have."""
     judge: bool = True
-    """Look for refusals, echoes and no change too."""
+    """Look for what is no evolution too."""
+
+    def rules(self) -> dict[str, Any]:
+        """What an LM that can is held to while it decodes, as `structq.decoding.TextRules`."""
+        rules: dict[str, Any] = {"min_words": self._least, "max_words": self._most}
+        if self.literals:
+            rules |= {"literals": list(self.literals), "anchored": self.anchored}
+        if self.judge:
+            rules |= {"guard": True, "known": self.response}
+        return rules
+
+    @property
+    def _least(self) -> int:
+        return self.length.least(
+            self.response,
+            self.original,
+            anchored=self.anchored and bool(self.literals),
+            shortens=not self.judge or _SHORTENS.search(self.template) is not None,
+        )
+
+    @property
+    def _most(self) -> int | None:
+        most = self.length.most(self.response)
+        return most if most is None else max(most, self._least)
 
     def fault(self, evolved: str) -> str | None:
         """What is wrong with the evolved response, in words for the LM and the user, or ``None``.
@@ -74,10 +120,13 @@ class EvolveCheck:
         Args:
             evolved: Text that is not blank.
         """
-        found = self._lost(evolved) or self._too_long(evolved)
+        found = self._lost(evolved) or self._too_long(evolved) or self._too_short(evolved)
         if found or not self.judge:
             return found
-        return self._unchanged(evolved) or self._refused(evolved) or self._echoed(evolved)
+        for look in (self._unchanged, self._refused, self._empty, self._halved, self._echoed):
+            if found := look(evolved):
+                return found
+        return None
 
     def fields(self, outputs: Mapping[str, Any]) -> str | None:
         """As ``fault``, for the output fields of an answer."""
@@ -91,13 +140,35 @@ class EvolveCheck:
         return f"the evolved response does not {what}: {shorten(literal, 120)}"
 
     def _too_long(self, evolved: str) -> str | None:
-        n_added = len(evolved.split()) - len(self.response.split())
-        if self.max_added_words is None or n_added <= self.max_added_words:
+        n_added, most = n_words(evolved) - n_words(self.response), self.length.max_added
+        if most is None or n_added <= most:
             return None
         return (
             f"the evolved response has {n_added} words more than the response "
-            f"(at most {self.max_added_words} are allowed)"
+            f"(at most {most} are allowed)"
         )
+
+    def _too_short(self, evolved: str) -> str | None:
+        n_added, least = n_words(evolved) - n_words(self.response), self.length.min_added
+        if least is None or n_added >= least:
+            return None
+        return (
+            f"the evolved response has {n_added} words more than the response "
+            f"(at least {least} are asked for)"
+        )
+
+    def _empty(self, evolved: str) -> str | None:
+        if _PLACEHOLDER.fullmatch(evolved) and not _PLACEHOLDER.fullmatch(self.response):
+            return "the evolved response is a placeholder"
+        if _BROKEN_OFF.search(evolved) and not _BROKEN_OFF.search(self.response):
+            return f"the evolved response is a fragment: it ends with {shorten(evolved[-40:])}"
+        return None
+
+    def _halved(self, evolved: str) -> str | None:
+        n_new, n_old = n_words(evolved), n_words(self.response)
+        if 2 * n_new >= n_old or _SHORTENS.search(self.template):
+            return None
+        return f"the evolved response has {n_new} words, less than half of the response's {n_old}"
 
     def _unchanged(self, evolved: str) -> str | None:
         # A step that finds nothing to add to the one before it costs the row nothing.
@@ -116,9 +187,9 @@ class EvolveCheck:
             if found and not pattern.search(known):
                 return f"the evolved response repeats the prompt: {shorten(found[0])}"
         folded, old = _fold(evolved), _fold(known)
-        for line in _method_lines(self.template):
-            if line in folded and line not in old:
-                return f"the evolved response repeats the prompt: {shorten(line)}"
+        for part in _method_parts(self.template):
+            if part in folded and part not in old:
+                return f"the evolved response repeats the prompt: {shorten(part)}"
         return None
 
 
@@ -127,9 +198,16 @@ def is_refusal(text: str) -> bool:
     return len(text) <= _MAX_REFUSAL and _REFUSAL.match(text) is not None
 
 
-def _method_lines(template: str) -> list[str]:
-    folded = (_fold(line) for line in template.splitlines())
-    return [line for line in folded if len(line) >= _MIN_METHOD and not re.search(r"\{\{|<", line)]
+def _method_parts(template: str) -> list[str]:
+    """The sentences and clauses of a template that no answer holds by chance."""
+    parts = (_fold(part) for part in re.split(r"[.:;!?\n]+", template))
+    return [
+        part
+        for part in parts
+        if len(part) >= _MIN_METHOD
+        and len(part.split()) >= _MIN_METHOD_WORDS
+        and not re.search(r"\{\{|<", part)
+    ]
 
 
 def _fold(text: str) -> str:

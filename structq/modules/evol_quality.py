@@ -14,11 +14,13 @@ import dspy
 import numpy as np
 
 from structq.errors import InputError, TemplateError, shorten
+from structq.schemas import FORMS, Form
 from structq.signatures import EvolveResponse
 from structq.templates import check_mutation, check_text, default_mutations
 
 from .calls import Ask, Caller, Steps, adrive, drive
 from .checks import EvolveCheck
+from .length import MAX_GROWTH, Length, check_growth
 from .preserve import Preserve, literals_of
 from .rows import RowModule, check_instruction
 from .settings import Setting, Settings, check_bool, check_choice, check_count, check_seed
@@ -38,8 +40,11 @@ class EvolSettings(Settings):
     mutation_weights: dict[str, float] | None = None
     max_attempts: int = 1
     preserve: Preserve = "none"
+    min_added_words: int | None = None
     max_added_words: int | None = None
+    max_growth: float | None = MAX_GROWTH
     check_answers: bool = True
+    form: Form | None = None
 
     def __post_init__(self) -> None:
         check_count(self.num_evolutions, "num_evolutions")
@@ -49,12 +54,25 @@ class EvolSettings(Settings):
         check_seed(self.seed)
         check_choice(self.preserve, "preserve", get_args(Preserve))
         check_bool(self.check_answers, "check_answers")
-        if self.max_added_words is not None:
-            check_count(self.max_added_words, "max_added_words")
+        for name in ("min_added_words", "max_added_words"):
+            if getattr(self, name) is not None:
+                check_count(getattr(self, name), name)
+        self._check_added()
+        if self.form is not None:
+            check_choice(self.form, "form", FORMS)
         if self.system_prompt is not None:
             check_text(self.system_prompt, "system_prompt")
         if self.mutation_weights is not None:
             self.mutation_weights = _check_weights(self.mutation_weights)
+
+    def _check_added(self) -> None:
+        low, high = self.min_added_words, self.max_added_words
+        if low is not None and high is not None and low > high:
+            raise InputError(
+                f"min_added_words: must be at most max_added_words, found {low} and {high}",
+                field="min_added_words",
+            )
+        check_growth(self.max_growth)
 
 
 class EvolQuality(RowModule):
@@ -81,9 +99,18 @@ class EvolQuality(RowModule):
             ``"blocks"`` (code fences, tables, display formulas), in order; or ``"all"`` of it, as
             the beginning. Forced while decoding on local LMs; elsewhere an answer without it is an
             ``OutputError``.
-        max_added_words: How many words longer than the last response an evolution may be.
-        check_answers: A refusal, an echo of the prompt, and the original unchanged are an
-            ``OutputError``, and not an evolution.
+        min_added_words: How many words longer than the last response an evolution must be. With
+            ``preserve="all"`` at least five come behind the original in any case.
+        max_added_words: How many words longer than the last response an evolution may be. Told to
+            the LM; a local one ends at its last whole sentence within it, the answer of any other
+            is an ``OutputError`` beyond it.
+        max_growth: A budget for the length: so many times the words of the last response, or of 40
+            where it has fewer. Told to the LM, and kept by local ones; no error. ``None`` lifts it.
+        check_answers: A refusal, an echo of the prompt, a placeholder, a fragment, less than half
+            of the last response (unless the mutation asks to shorten), and the original unchanged
+            are an ``OutputError``, and not an evolution.
+        form: How the LM is asked to answer: ``"text"``, ``"json"`` or ``"compact"``, see
+            `structq.schemas.Form`; by default what is best for the LM. The caller gets the same.
         lm: A ``dspy.LM`` or a spec for ``structq.lm``; by default the LM that DSPy is configured
             with.
         n_in_flight: Most rows that ``process`` works on at once.
@@ -109,8 +136,11 @@ class EvolQuality(RowModule):
     mutation_weights = Setting["dict[str, float] | None"]("Name to relative frequency.")
     max_attempts = Setting[int]("How often one step is asked.")
     preserve = Setting[Preserve]("What of the original stands in every evolution.")
+    min_added_words = Setting["int | None"]("How many words longer an evolution must be.")
     max_added_words = Setting["int | None"]("How many words longer an evolution may be.")
-    check_answers = Setting[bool]("Whether refusals, echoes and no change are errors.")
+    max_growth = Setting["float | None"]("How many times as long an evolution may grow.")
+    check_answers = Setting[bool]("Whether what is no evolution is an error.")
+    form = Setting["Form | None"]("How the LM is asked to answer.")
 
     def __init__(
         self,
@@ -124,8 +154,11 @@ class EvolQuality(RowModule):
         mutation_weights: Mapping[str, float] | None = None,
         max_attempts: int = 1,
         preserve: Preserve = "none",
+        min_added_words: int | None = None,
         max_added_words: int | None = None,
+        max_growth: float | None = MAX_GROWTH,
         check_answers: bool = True,
+        form: Form | None = None,
         lm: dspy.BaseLM | str | None = None,
         n_in_flight: int = 64,
     ) -> None:
@@ -144,8 +177,11 @@ class EvolQuality(RowModule):
             mutation_weights=None if mutation_weights is None else dict(mutation_weights),
             max_attempts=max_attempts,
             preserve=preserve,
+            min_added_words=min_added_words,
             max_added_words=max_added_words,
+            max_growth=max_growth,
             check_answers=check_answers,
+            form=form,
         )
         self.check()
         if include_original_response and not store_evolutions:
@@ -231,7 +267,7 @@ class EvolQuality(RowModule):
         _check_names(self.settings, _check_templates(self.mutation_templates))
 
     def _caller(self) -> Caller:
-        options = {"system_prompt": self.system_prompt}
+        options = {"system_prompt": self.system_prompt, "form": self.form}
         return Caller(lm=self.lm, max_attempts=self.max_attempts, adapter_options=options)
 
     def _steps(
@@ -247,15 +283,14 @@ class EvolQuality(RowModule):
         literals = literals_of(original, self.preserve)
         evolved: list[str] = []
         for name in names:
-            last = evolved[-1] if evolved else original
             check = EvolveCheck(
                 instruction=asked,
-                response=last,
+                response=evolved[-1] if evolved else original,
                 original=original,
                 template=self.mutations[name].signature.instructions,
                 literals=literals,
                 anchored=self.preserve == "all",
-                max_added_words=self.max_added_words,
+                length=self._length,
                 judge=self.check_answers,
             )
             reply = yield self._question(name, check)
@@ -268,6 +303,14 @@ class EvolQuality(RowModule):
             metadata={"calls": caller.calls, "error": None},
         )
 
+    @property
+    def _length(self) -> Length:
+        return Length(
+            min_added=self.min_added_words,
+            max_added=self.max_added_words,
+            max_growth=self.max_growth,
+        )
+
     def _question(self, name: str, check: EvolveCheck) -> Ask:
         """Asks for one evolution, to be judged by the check."""
         return Ask(
@@ -275,8 +318,8 @@ class EvolQuality(RowModule):
             inputs={"instruction": check.instruction, "response": check.response},
             mutation=name,
             adapter_options={
-                "literals": check.literals,
-                "anchored": check.anchored,
+                "limits": check.length.sentence(check.response),
+                "rules": check.rules(),
                 "check": check.fields,
             },
         )

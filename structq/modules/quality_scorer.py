@@ -11,7 +11,7 @@ import dspy
 from structq.adapter import Measurement
 from structq.errors import InputError, shorten
 from structq.signatures import ScoreResponses, score_signature
-from structq.templates import check_score_template, check_text, default_criteria, read_template
+from structq.templates import check_score_template, check_text, default_criteria, score_template
 
 from .calls import Ask, Caller, Reply, carrying
 from .orders import orders
@@ -158,7 +158,7 @@ class QualityScorer(RowModule):
         """The Jinja2 text of the prompt, under the name that it has in distilabel."""
         if self.template is not None:
             return self.template
-        return read_template("score" if self.use_default_structured_output else "score_text")
+        return score_template(as_lines=not self.use_default_structured_output)
 
     def forward(
         self, instruction: str, responses: Sequence[str], system_prompt: str | None = None

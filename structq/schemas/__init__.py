@@ -6,11 +6,13 @@ passes ``parse_answer`` can check. Importing this does not import DSPy.
 
 from .answers import AnswerFormatError, parse_answer
 from .build import Outputs, outputs_of, response_format
-from .forms import compact, show_form
+from .forms import FORMS, Form, compact, show_form, to_json
 from .lint import lint
 
 __all__ = [
+    "FORMS",
     "AnswerFormatError",
+    "Form",
     "Outputs",
     "compact",
     "lint",
@@ -18,4 +20,5 @@ __all__ = [
     "parse_answer",
     "response_format",
     "show_form",
+    "to_json",
 ]

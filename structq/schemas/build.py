@@ -43,7 +43,13 @@ class Outputs:
     response_format: dict[str, Any]
     """The schema as ``Request.config.response_format`` carries it."""
     form: str
-    """One line that shows the form to an LM."""
+    """One line that shows the form to an LM; see `show_form`."""
+    compact_form: str
+    """The same for the compact form."""
+    text_field: str | None
+    """The output, where it is one text; its answer may then be the text itself."""
+    max_chars: int | None
+    """Most characters of that text."""
     labels: tuple[int, ...] | None
     """The labels of an answer that is one list of K integer labels, else ``None``."""
     model: type[pydantic.BaseModel] | None
@@ -100,10 +106,14 @@ def _build(signature: type[Signature]) -> Outputs:
     lint(schema)
     wire = {"type": "json_schema", "name": "answer", "strict": True, "schema": schema}
     plain = all(_is_plain(field) for field in signature.output_fields.values())
+    text_field = _text_field(schema)
     return Outputs(
         schema=schema,
         response_format=wire,
         form=show_form(schema),
+        compact_form=show_form(schema, "compact"),
+        text_field=text_field,
+        max_chars=schema["properties"][text_field].get("maxLength") if text_field else None,
         labels=_labels(schema),
         model=None if plain else model,
     )
@@ -139,6 +149,16 @@ def _is_plain(field: FieldInfo) -> bool:
     # Scores: labels and length are in the schema, which has been checked by then.
     known = bool(labels) and all(type(label) in (int, str, bool) for label in labels)
     return known and all(isinstance(rule, MinLen | MaxLen) for rule in field.metadata)
+
+
+def _text_field(schema: Mapping[str, Any]) -> str | None:
+    """The only property of the schema, where any text of some length will do for it."""
+    properties = schema["properties"]
+    if len(properties) != 1:
+        return None
+    ((name, part),) = properties.items()
+    is_text = part.get("type") == "string" and part.keys() <= {"type", "minLength", "maxLength"}
+    return str(name) if is_text else None
 
 
 def _labels(schema: Mapping[str, Any]) -> tuple[int, ...] | None:

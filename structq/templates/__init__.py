@@ -5,13 +5,22 @@ row is a value, is never rendered, and cannot pass for the structure around it: 
 """
 
 from .environment import MAX_TEMPLATE_CHARS
+from .examples import ScoreExample, score_examples
 from .library import default_criteria, default_mutations, read_template
 from .marks import check_text, choose_mark
-from .mutations import check_mutation, compile_mutation
-from .prompts import check_score_template, render_evolve, render_fields, render_score
+from .mutations import Wanted, check_mutation, compile_mutation
+from .prompts import (
+    check_score_template,
+    render_evolve,
+    render_fields,
+    render_score,
+    score_template,
+)
 
 __all__ = [
     "MAX_TEMPLATE_CHARS",
+    "ScoreExample",
+    "Wanted",
     "check_mutation",
     "check_score_template",
     "check_text",
@@ -23,4 +32,6 @@ __all__ = [
     "render_evolve",
     "render_fields",
     "render_score",
+    "score_examples",
+    "score_template",
 ]

@@ -1,8 +1,8 @@
 """Section marks: what keeps the text of a row from passing for the structure of a prompt.
 
-A prompt wraps each text in ``[name]`` .. ``[/name]``. Where a text holds such a tag itself, every
-tag of that prompt gets a mark (``[namea]``, ``[nameb]``, ...) that no text holds. Row text is never
-changed.
+A prompt puts each text under a heading (``Response 2:``), or, in the compact form, into tags
+(``[2]`` .. ``[/2]``). Where a text holds such a heading or tag itself, those of the prompt all get
+a mark (``Response 2 a:``, ``[2a]``) that no text holds. Row text is never changed.
 """
 
 from __future__ import annotations
@@ -15,9 +15,21 @@ from string import ascii_lowercase
 
 from structq.errors import InputError
 
-__all__ = ["check_text", "choose_mark"]
+__all__ = ["check_text", "choose_heading_mark", "choose_mark"]
 
 _SECTIONS = (r"instruction|response|\d+",)
+
+
+def choose_heading_mark(texts: Iterable[str], names: Iterable[str]) -> str:
+    """The first of ``""``, ``" a"``, ``" b"``, .. that no text uses in a heading.
+
+    Args:
+        texts: Every text of the prompt that an author of rows controls.
+        names: What stands in the headings, before the mark and a colon; numbers may follow it.
+    """
+    heading = _heading(tuple(names))
+    used = {found for text in texts for found in heading.findall(text)}
+    return "" if not used else " " + next(mark for mark in _marks() if mark and mark not in used)
 
 
 def choose_mark(texts: Iterable[str], sections: tuple[str, ...] = _SECTIONS) -> str:
@@ -59,6 +71,12 @@ def check_text(value: object, field: str) -> str:
 @lru_cache(maxsize=256)
 def _tags(sections: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
     return tuple(re.compile(rf"\[/?(?:{name})([a-z]*)\]") for name in sections)
+
+
+@lru_cache(maxsize=256)
+def _heading(names: tuple[str, ...]) -> re.Pattern[str]:
+    named = "|".join(re.escape(name) for name in names)
+    return re.compile(rf"^[ \t]*(?:{named})(?:[ \t]+\d+)?(?:[ \t]+([a-z]*))?[ \t]*:", re.M | re.I)
 
 
 def _marks() -> Iterator[str]:

@@ -3,30 +3,59 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
 from structq.errors import TemplateError
+from structq.schemas.forms import Form
 
 from .environment import MAX_TEMPLATE_CHARS, MAX_USES, Rules, compile_template
 from .library import read_template
-from .marks import check_text
+from .marks import check_text, choose_heading_mark, choose_mark
 
-__all__ = ["REPLY_LINE", "Mutation", "check_mutation", "compile_mutation"]
-
-REPLY_LINE = "Reply with JSON in this form and nothing else: "
+__all__ = ["Mutation", "Wanted", "check_mutation", "compile_mutation"]
 
 _ROW = frozenset({"instruction", "response"})
 _WHOLE = Rules(fields=_ROW | {"form", "mark"}, required=_ROW)
-_FRAME = Rules(fields=_ROW | {"method", "form", "mark"}, required=_ROW)
+_FRAME = Rules(fields=_ROW | {"method", "form", "mark", "limits"}, required=_ROW)
+_HEADINGS = ("Instruction", "Response", "Rewritten response")
 _JINJA_FIELD = re.compile(r"\{\{[-+]?\s*(?:instruction|response)\b")
 _ANGLE_FIELD = re.compile(r"<(PROMPT|RESPONSE)>")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """The answer that a prompt has to ask for."""
+
+    form: Form
+    """How it is written."""
+    shown: str
+    """The form as one line."""
+    limits: str = ""
+    """What it must keep to, in sentences."""
+    adds: bool = False
+    """It is the response as it is, with something added."""
+
+    @property
+    def frame(self) -> str:
+        """The packaged prompt."""
+        adds = self.adds and self.form != "compact"
+        return read_template(f"forms/{self.form}/{'add' if adds else 'evolve'}")
+
+    @property
+    def reply_line(self) -> str:
+        """The last line of a whole prompt that does not show the form itself."""
+        limits = f"{self.limits} " if self.limits else ""
+        if self.form == "text":
+            return f"{limits}Reply with the rewritten response and nothing else."
+        return f"{limits}Reply with JSON in this form and nothing else: {self.shown}"
 
 
 class Mutation(Protocol):
     """A checked mutation template."""
 
-    def __call__(self, *, instruction: str, response: str, form: str, mark: str) -> str:
+    def __call__(self, *, instruction: str, response: str, wanted: Wanted) -> str:
         """The prompt; every text of the row stands in it as it is."""
         ...
 
@@ -70,11 +99,14 @@ def compile_mutation(text: str, where: str = "mutation template") -> Mutation:
 
 
 def _method_prompt(method: str) -> Mutation:
-    template = compile_template(read_template("evolve"), _FRAME, "evolve.jinja2")
-
-    def render(*, instruction: str, response: str, form: str, mark: str) -> str:
-        return template.render(
-            method=method, instruction=instruction, response=response, form=form, mark=mark
+    def render(*, instruction: str, response: str, wanted: Wanted) -> str:
+        return compile_template(wanted.frame, _FRAME, "evolve.jinja2").render(
+            method=method,
+            instruction=instruction,
+            response=response,
+            form=wanted.shown,
+            mark=_mark(instruction, response, wanted),
+            limits=f" {wanted.limits}" if wanted.limits else "",
         )
 
     return render
@@ -84,9 +116,11 @@ def _jinja_prompt(text: str, where: str) -> Mutation:
     template = compile_template(text, _WHOLE, where)
     shows_form = re.search(r"\{\{[-+]?\s*form\b", text) is not None
 
-    def render(*, instruction: str, response: str, form: str, mark: str) -> str:
+    def render(*, instruction: str, response: str, wanted: Wanted) -> str:
+        form = wanted.reply_line if wanted.form == "text" else wanted.shown
+        mark = _mark(instruction, response, wanted)
         prompt = template.render(instruction=instruction, response=response, form=form, mark=mark)
-        return prompt if shows_form or form in text else f"{prompt}\n{REPLY_LINE}{form}"
+        return prompt if shows_form else _with_reply_line(prompt, text, wanted)
 
     return render
 
@@ -103,10 +137,22 @@ def _angle_prompt(text: str, where: str) -> Mutation:
             )
             raise TemplateError(f"{where}: {fault}", field=where)
 
-    def render(*, instruction: str, response: str, form: str, mark: str) -> str:
+    def render(*, instruction: str, response: str, wanted: Wanted) -> str:
         # One pass over the parts of the template: an instruction that holds "<RESPONSE>" keeps it.
         values = {"PROMPT": instruction, "RESPONSE": response}
         prompt = "".join(values[part] if i % 2 else part for i, part in enumerate(parts))
-        return prompt if form in text else f"{prompt}\n{REPLY_LINE}{form}"
+        return _with_reply_line(prompt, text, wanted)
 
     return render
+
+
+def _with_reply_line(prompt: str, template: str, wanted: Wanted) -> str:
+    if wanted.form != "text" and wanted.shown in template:
+        return prompt
+    return f"{prompt}\n{wanted.reply_line}"
+
+
+def _mark(instruction: str, response: str, wanted: Wanted) -> str:
+    if wanted.form == "compact":
+        return choose_mark((instruction, response))
+    return choose_heading_mark((instruction, response), _HEADINGS)

@@ -76,20 +76,20 @@ def test_without_a_tokenizer_nothing_runs(
 @pytest.mark.parametrize(
     "text",
     [
-        b'{"scores":[1,4]}',
-        b'{"scores":[1]}',
-        b'{"scores":[1, 2]}',
-        b'{"scores":[1,true]}',
-        b'{"scores":[1,2.0]}',
-        b'{"scores":[1,2],"scores":[1,2]}',
-        b'{"scores":[1,NaN]}',
-        b'{"scores":[1,2]}\xff',
-        b'{"scores":[1,2]',
-        b"[1,2]",
+        b'{"scores": [1, 4]}',
+        b'{"scores": [1]}',
+        b'{"scores": [1,2]}',
+        b'{"scores": [1, true]}',
+        b'{"scores": [1, 2.0]}',
+        b'{"scores": [1, 2], "scores": [1, 2]}',
+        b'{"scores": [1, NaN]}',
+        b'{"scores": [1, 2]}\xff',
+        b'{"scores": [1, 2]',
+        b"[1, 2]",
     ],
 )
 def test_the_check_itself_finds_what_is_wrong(guarantee: ModuleType, text: bytes) -> None:
-    assert guarantee.score_fault(b'{"scores":[1,2]}', 2, range(1, 4)) is None
+    assert guarantee.score_fault(b'{"scores": [1, 2]}', 2, range(1, 4)) is None
     assert guarantee.score_fault(text, 2, range(1, 4)) is not None
 
 

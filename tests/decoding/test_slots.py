@@ -8,19 +8,29 @@ import jsonschema
 import pytest
 
 from structq.decoding import Slot, SlotPlan
-from tests.decoding.walks import closed, score_schema
+from tests.decoding.walks import closed, dumped, score_schema
 
 
-def test_scores_are_slots_between_separators() -> None:
+@pytest.mark.parametrize(
+    ("spaced", "start", "comma"), [(True, '{"scores": [', ", "), (False, '{"scores":[', ",")]
+)
+def test_scores_are_slots_between_separators(spaced: bool, start: str, comma: str) -> None:
     slot = Slot(("1", "2", "10"))
-    plan = SlotPlan.of(score_schema(2, [1, 2, 10]))
-    assert plan == SlotPlan(('{"scores":[', slot, ",", slot, "]}"))
+    plan = SlotPlan.of(score_schema(2, [1, 2, 10]), spaced=spaced)
+    assert plan == SlotPlan((start, slot, comma, slot, "]}"))
+
+
+def test_an_answer_in_text_has_a_slot_between_each_two_texts() -> None:
+    slot = Slot(("1", "2"))
+    plan = SlotPlan.between(("Score: ", "\nScore: ", ""), ("1", "2"))
+    assert plan == SlotPlan(("Score: ", slot, "\nScore: ", slot))
+    assert plan.render([1, 0]) == "Score: 2\nScore: 1"
 
 
 def test_a_single_label_is_fixed_text() -> None:
     plan = SlotPlan.of(closed(kind={"const": "a"}, n={"enum": [3]}, ok={"type": "boolean"}))
     assert plan is not None
-    assert plan.steps == ('{"kind":"a","n":3,"ok":', Slot(("false", "true")), "}")
+    assert plan.steps == ('{"kind": "a", "n": 3, "ok": ', Slot(("false", "true")), "}")
 
 
 def test_labels_keep_their_order_and_their_json_text() -> None:
@@ -60,13 +70,14 @@ def test_tuples_and_references_are_followed() -> None:
     ],
     ids=["scores", "none", "nested", "empty"],
 )
-def test_every_rendering_is_valid(schema: dict[str, Any]) -> None:
-    plan = SlotPlan.of(schema)
+@pytest.mark.parametrize("spaced", [True, False])
+def test_every_rendering_is_valid(schema: dict[str, Any], spaced: bool) -> None:
+    plan = SlotPlan.of(schema, spaced=spaced)
     assert plan is not None
     for choice in itertools.product(*(range(len(slot.labels)) for slot in plan.slots)):
         value = json.loads(plan.render(choice))
         jsonschema.Draft202012Validator(schema).validate(value)
-        assert plan.render(choice) == json.dumps(value, separators=(",", ":"))
+        assert plan.render(choice) == dumped(value, spaced=spaced)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from structq.decoding import guarded
 from structq.errors import SchemaError
 from structq.schemas.support import unsupported
-from tests.decoding.walks import closed, grammars, is_compact, read_strictly, walk
+from tests.decoding.walks import closed, grammars, has_spaces, read_strictly, walk
 
 FORMATS = jsonschema.FormatChecker(formats=())
 FORMATS.checks("uuid", raises=ValueError)(lambda text: bool(uuid.UUID(text)) or True)
@@ -27,7 +27,7 @@ FORMATS.checks("ipv4", raises=ValueError)(lambda text: bool(ipaddress.IPv4Addres
 def _check(schema: dict[str, Any], text: bytes) -> Any:
     value = read_strictly(text)
     jsonschema.Draft202012Validator(schema, format_checker=FORMATS).validate(value)
-    assert is_compact(text.decode())
+    assert has_spaces(text.decode(), spaced=False)
     return value
 
 
@@ -37,7 +37,7 @@ def _answers(schema: dict[str, Any], n: int, name: str = "merged-digits") -> lis
     for seed in range(n):
         rng = np.random.default_rng([seed, n])
         free = int(rng.integers(0, 30))
-        matcher = room.matcher(schema)
+        matcher = room.matcher(schema, spaced=False)
         tokens = walk(
             matcher, room.vocabulary.tokens, rng, free_tokens=free, use_forced=bool(seed % 2)
         )
@@ -213,7 +213,7 @@ def test_what_cannot_be_guaranteed_is_refused_by_name(case: str) -> None:
     assert found[0] == keyword
     assert found[1].startswith("/properties/a")
     with pytest.raises(SchemaError, match=re.escape(repr(keyword))):
-        grammars("merged-digits").matcher(schema)
+        grammars("merged-digits").matcher(schema, spaced=False)
 
 
 def test_the_pointer_leads_to_the_fault_through_nested_schemas() -> None:
@@ -298,7 +298,9 @@ def test_random_answers_obey_random_schemas(schema: dict[str, Any], seed: int, n
     room = grammars(name)
     assert unsupported(schema) is None
     rng = np.random.default_rng(seed)
-    tokens = walk(room.matcher(schema), room.vocabulary.tokens, rng, use_forced=bool(seed % 2))
+    tokens = walk(
+        room.matcher(schema, spaced=False), room.vocabulary.tokens, rng, use_forced=bool(seed % 2)
+    )
     _check(schema, room.vocabulary.decode(tokens))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from functools import cache
 from typing import Any
 
@@ -14,6 +15,7 @@ from structq.decoding import Grammars, RowMatcher
 
 SPECIALS = ["<|pad|>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>"]
 EOS = SPECIALS.index("<|end|>")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 SPARE = 3  # columns of logits past the tokenizer's own tokens, as padded models have them
 
 _WORDS = [
@@ -138,7 +140,7 @@ def walk(
 
 
 def read_strictly(text: bytes) -> Any:
-    """The value of a JSON text: strict UTF-8, no whitespace between tokens, finite, encodable."""
+    """The value of a JSON text: strict UTF-8, finite, encodable."""
 
     def refuse(name: str) -> Any:
         raise ValueError(f"not JSON: {name}")
@@ -148,16 +150,16 @@ def read_strictly(text: bytes) -> Any:
     return value
 
 
-def is_compact(text: str) -> bool:
-    """Whether the JSON text has no whitespace outside its strings."""
-    inside = escaped = False
-    for character in text:
-        if not inside and character.isspace():
-            return False
-        if inside and not escaped and character == "\\":
-            escaped = True
-            continue
-        if character == '"' and not escaped:
-            inside = not inside
-        escaped = False
-    return not inside
+def dumped(value: Any, *, spaced: bool) -> str:
+    """A value as ``json.dumps`` writes it, with its spaces or without any."""
+    separators = (", ", ": ") if spaced else (",", ":")
+    return json.dumps(value, ensure_ascii=False, separators=separators)
+
+
+def has_spaces(text: str, *, spaced: bool) -> bool:
+    """Whether white space stands outside of the strings where the form has it, and only there."""
+    bare = _STRING.sub('""', text)
+    wanted = re.sub(r"\s", "", bare)
+    if spaced:
+        wanted = wanted.replace(",", ", ").replace(":", ": ")
+    return bare == wanted

@@ -1,0 +1,63 @@
+"""Judged examples that stand before a score prompt, in packaged words; knows nothing of LMs.
+
+Small LMs that see the form of an answer only described put much of their probability elsewhere. Two
+examples, in which once the first response and once the last is the best, show the form and no order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+__all__ = ["ScoreExample", "score_examples"]
+
+
+class ScoreExample(NamedTuple):
+    """One judged list."""
+
+    instruction: str
+    responses: tuple[str, ...]
+    scores: tuple[int, ...]
+
+
+# From good to bad.
+_BREAD = (
+    "How can I keep bread fresh for longer?",
+    (
+        "Keep it in a closed bread box at room temperature, and freeze in slices what you will not "
+        "eat within three days.",
+        "Put it into a closed box.",
+        "Bread goes stale when it lies open.",
+        "Bread is a food that many people like.",
+    ),
+)
+_NORWAY = (
+    "What is the capital of Norway?",
+    (
+        "The capital of Norway is Oslo.",
+        "I think that it is Oslo.",
+        "It is a city in the south of the country.",
+        "Norway is a country with many mountains.",
+    ),
+)
+
+
+def score_examples(n_responses: int, labels: Sequence[int]) -> Iterator[ScoreExample]:
+    """Two examples with so many responses; none where there are more than four.
+
+    Args:
+        n_responses: Responses of the call that they stand before.
+        labels: Its scale, ascending.
+    """
+    if n_responses > len(_BREAD[1]):
+        return
+    for (instruction, graded), upwards in ((_BREAD, True), (_NORWAY, False)):
+        # The best and the worst are always among them; one alone is good, the other bad.
+        places = (
+            [round(i * 3 / (n_responses - 1)) for i in range(n_responses)]
+            if n_responses > 1
+            else [0 if upwards else 3]
+        )
+        places = sorted(places, reverse=upwards)
+        scores = tuple(labels[round((3 - place) / 3 * (len(labels) - 1))] for place in places)
+        yield ScoreExample(instruction, tuple(graded[place] for place in places), scores)
