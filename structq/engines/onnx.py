@@ -23,7 +23,7 @@ from tokenizers import Tokenizer
 from structq.engines.chat import ChatFormat, ChatRuntime
 from structq.engines.chat_template import renderer
 from structq.engines.model_files import file_of, fingerprint, read_json, read_tokenizer
-from structq.engines.onnx_session import open_session, passes, untouched
+from structq.engines.onnx_session import PASS_TOKENS, open_session, passes, untouched
 from structq.engines.prefixes import HeldTokens
 from structq.errors import InputError
 from structq.nano.export import chat_template
@@ -48,14 +48,17 @@ class _Facts:
     chat_template: str
     eos_token: str | int
     """The token that ends an answer, or its id."""
+    form: str
+    """How the LM writes answers best; see `structq.engines.scheduler.Runtime`."""
     tokens: Mapping[str, str] = field(default_factory=dict)
     """Special tokens by the names that chat templates use."""
     start: str = ""
     """What every prompt begins with."""
-    form: str = "text"
     step_rows: int = 1
     """Fewest rows of a shared pass. With one row alone a product of 4 bits is summed in another
     order: such graphs get two, the second one idle, so that no row depends on the load."""
+    pass_tokens: int = PASS_TOKENS
+    """Tokens of a pass: more where each pass has to unpack the weights."""
     weights: str = ""
     """Names the weights; empty where the files have to be read for that."""
 
@@ -107,7 +110,7 @@ class OnnxRuntime(ChatRuntime):
         """Prompt tokens that were computed so far; those taken from other rows are not among them.
         """
         self._reuse_prefixes = reuse_prefixes
-        self._step_rows = facts.step_rows
+        self._step_rows, self._pass_tokens = facts.step_rows, facts.pass_tokens
         n_slots = max(n_slots, facts.step_rows)
         self._lengths = np.zeros(n_slots, np.int64)
         self._held = HeldTokens(n_slots, self.window)
@@ -135,7 +138,7 @@ class OnnxRuntime(ChatRuntime):
         kept: list[NDArray[np.float32]] = []
         left = tokens[n_known:]
         self.n_computed += len(left)
-        for first, past in passes(len(left)):
+        for first, past in passes(len(left), self._pass_tokens):
             # Logits wanted of this pass: those of the last n_logits tokens; one at least.
             wanted = max(1, past - max(first, len(left) - n_logits))
             lengths = np.array([start + n_known + past])
@@ -218,7 +221,7 @@ def _bind(bind: Any, name: str, array: NDArray[np.float32]) -> None:
 
 def _read_facts(path: Path) -> _Facts:
     values = read_json(path)
-    names = ("tokens", "start", "form", "step_rows", "weights")
+    names = ("tokens", "start", "step_rows", "pass_tokens", "weights")
     try:
         return _Facts(
             n_layers=int(values["n_layers"]),
@@ -228,6 +231,8 @@ def _read_facts(path: Path) -> _Facts:
             # Roles of one token each, as structq 0.1 wrote them, are a template too.
             chat_template=values.get("chat_template") or chat_template(values["chat"]),
             eos_token=values["eos_token_id"] if "eos_token_id" in values else values["chat"]["end"],
+            # What was trained for structq 0.1 was trained on its compact JSON.
+            form=values.get("form", "text" if "chat_template" in values else "compact"),
             **{name: values[name] for name in names if name in values},
         )
     except (ValueError, KeyError, TypeError) as error:
