@@ -74,7 +74,7 @@ def compare(
     name: str, tasks: dict[str, Any], jobs: Sequence[dict[str, Any]], n_rounds: int
 ) -> None:
     """Rows a CPU second of each engine, over rounds in which they take turns."""
-    spent, tokens, failed = ({engine: 0.0 for engine in tasks} for _ in range(3))
+    spent, tokens, failed = (dict.fromkeys(tasks, 0.0) for _ in range(3))
     for part in np.array_split(np.arange(len(jobs)), n_rounds):
         rows = [jobs[place] for place in part]
         for engine, task in tasks.items():

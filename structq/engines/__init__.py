@@ -33,10 +33,10 @@ def lm(spec: str, **options: Any) -> dspy.LM:
             ``"sglang/<model>"``, ``"llamacpp-server/<model>"``, ``"ollama/<model>"`` or
             ``"openai-server/<model>"`` for a server of one's own, which is sent a strict schema; or
             any DSPy model string.
-        options: Passed to `dspy.LM`: ``temperature``, ``max_tokens``, ``cache``, ... For
-            gguf also ``file`` and ``revision`` (of a model on the hub), ``window``, ``n_slots``,
-            ``n_threads`` and ``reuse_prefixes``, as in `structq.engines.onnx.OnnxRuntime`. For
-            transformers also ``device``, ``dtype``, ``revision``, ``window`` and ``n_slots``, as in
+        options: Passed to `dspy.LM`: ``temperature``, ``max_tokens``, ``cache``, ... For gguf also
+            ``file`` and ``revision`` (of a model on the hub), ``window``, ``n_slots``,
+            ``n_threads``, ``reuse_prefixes`` and ``activations``, as in
+            `structq.engines.onnx.OnnxRuntime`. For transformers also ``device``, ``dtype``, ``revision``, ``window`` and ``n_slots``, as in
             `structq.engines.transformers.TransformersRuntime`. For onnx also ``file`` (which graph
             of the folder, such as ``"model_q4"``), ``revision``, ``window``, ``n_slots`` and
             ``n_threads``, as in `structq.engines.onnx_growing.GrowingOnnxRuntime`. For llamacpp

@@ -40,6 +40,7 @@ _OPTIONS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
         "n_slots": int,
         "n_threads": int,
         "reuse_prefixes": _flag,
+        "activations": str,
     },
     "onnx": {"file": str, "revision": str, "window": int, "n_slots": int, "n_threads": int},
     "transformers": {"device": str, "dtype": str, "revision": str, "window": int, "n_slots": int},

@@ -64,7 +64,7 @@ def test_an_interrupted_conversion_leaves_nothing(tiny, home, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("structq.engines.gguf.conversion.write_graph", interrupt)
+    monkeypatch.setattr("structq.engines.gguf.conversion.write_graphs", interrupt)
     with pytest.raises(KeyboardInterrupt):
         convert(tiny)
     assert list((home / "converted").iterdir()) == []
