@@ -30,6 +30,8 @@ from typing import Any
 import numpy as np
 
 import structq
+from structq.engines.store import path_of
+from structq.errors import InputError
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "responses.jsonl"
 BARS = {"score K=2": 3.0, "score K=4": 2.7, "evolve": 2.2, "prefill": 0.7}
@@ -46,6 +48,15 @@ opened = time.perf_counter() - begin[0], time.process_time() - begin[1], megabyt
 structq.QualityScorer(lm=lm)(instruction="Name a prime.", responses=["7", "8"])
 print(*opened, megabytes(), megabytes("VmHWM"))
 """
+
+
+def pulled() -> Path | None:
+    """smollm2's weights, or nothing but a remark."""
+    try:
+        return path_of("smollm2")
+    except InputError as error:
+        print(f"nothing to measure: {error}")
+        return None
 
 
 def read_rows(path: Path, n_rows: int) -> list[dict[str, Any]]:
@@ -176,7 +187,7 @@ def opening(spec: str, activations: str, folder: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("file", type=Path, metavar="FILE.gguf")
+    parser.add_argument("file", type=Path, nargs="?", metavar="FILE.gguf", help="default: smollm2")
     parser.add_argument("--rows", type=int, default=48)
     parser.add_argument("--in-flight", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
@@ -186,18 +197,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--activations", choices=("float32", "int8"), default="float32")
     parser.add_argument("--alone", action="store_true", help="without llama.cpp")
     given = parser.parse_args(arguments)
+    if (path := given.file or pulled()) is None:
+        return
     print(
         "command   ", shlex.join(["python", "benchmarks/engines.py", *(arguments or sys.argv[1:])])
     )
     print("setting   ", platform.machine(), "Python", platform.python_version(), "1 thread each")
     options = {"n_threads": 1, "n_slots": given.in_flight, "max_tokens": given.max_tokens}
-    spec = f"gguf:{given.file}"
+    spec = f"gguf:{path}"
     ours = structq.lm(spec, activations=given.activations, **options)
     plain = structq.lm(spec, reuse_prefixes=False, activations=given.activations, **options)
     rows = read_rows(given.data, given.rows)
     lms = {"gguf": ours}
     if not given.alone:
-        lms["llamacpp"] = structq.lm(f"llamacpp:{given.file}", **options)
+        lms["llamacpp"] = structq.lm(f"llamacpp:{path}", **options)
 
     def tasks(kind: Any, lms: dict[str, Any]) -> dict[str, Any]:
         return {name: kind(lm=lm, n_in_flight=given.in_flight) for name, lm in lms.items()}

@@ -25,10 +25,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gguf_reference import float32_model
 
 import structq
 from structq.engines.gguf import convert
 from structq.engines.onnx import OnnxRuntime
+from structq.engines.store import path_of
+from structq.errors import InputError
 
 REFERENCE = "float32 reference"
 
@@ -134,11 +137,11 @@ def engines(path: Path) -> Iterator[tuple[str, Any]]:
         yield f"structq {activations}", ours
     try:
         import torch
-        from gguf_reference import float32_model
+
+        model = float32_model(path)
     except ImportError as error:
         print(f"probabilities  without the float32 reference ({error})")
         return
-    model = float32_model(path)
 
     def reference(prompt: list[int], tokens: list[int]) -> np.ndarray:
         with torch.no_grad():
@@ -155,28 +158,25 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("file", type=Path, metavar="FILE.gguf")
+    parser.add_argument("file", type=Path, nargs="?", metavar="FILE.gguf", help="default: smollm2")
     parser.add_argument("--data", type=Path, help="folder with JSON and JSON Lines files")
     parser.add_argument("--prompts", type=int, default=10)
     parser.add_argument("--tokens", type=int, default=48, help="of each answer")
     given = parser.parse_args(arguments)
     print("command       ", shlex.join(["python", "benchmarks/gguf_parity.py", *sys.argv[1:]]))
-    if not given.file.is_file():
-        print(f"nothing to compare: there is no file {given.file}")
-        return
     try:
-        import xllamacpp  # noqa: F401 - the engine needs it
-    except ImportError as error:
-        print(f"nothing to compare with: {error}")
+        path = given.file or path_of("smollm2")
+        runtime = OnnxRuntime(convert(path), n_slots=1, n_threads=1)
+        server = LlamaCpp(path)
+    except InputError as error:
+        print(f"nothing to compare: {error}")
         return
-    runtime = OnnxRuntime(convert(given.file), n_slots=1, n_threads=1)
-    server = LlamaCpp(given.file)
     examples = Path(__file__).parents[1] / "examples"
     compare_tokens(runtime, server, read_texts(given.data or examples))
     lines = (examples / "responses.jsonl").read_text(encoding="utf8").splitlines()
     asked = [json.loads(line)["instruction"] for line in lines[: given.prompts]]
     prompts = [runtime.encode([("user", text)]) for text in asked]
-    compare_probabilities(given.file, server, prompts, given.tokens)
+    compare_probabilities(path, server, prompts, given.tokens)
 
 
 if __name__ == "__main__":

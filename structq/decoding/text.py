@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from structq.texts import first_words, n_words, repeated_from, whole_sentences
 if TYPE_CHECKING:
     from structq.decoding.grammar import RowMatcher
 
-__all__ = ["Enders", "TextMatcher", "TextRules"]
+__all__ = ["Cut", "Enders", "TextMatcher", "TextRules"]
 
 # A literal counts as begun when this many of its bytes are said.
 _OPENER = 12
@@ -93,6 +93,15 @@ class TextRules:
         return PlainWire() if self.field is None else JsonWire(self.field, spaced=spaced)
 
 
+class Cut(NamedTuple):
+    """What was said behind the end of a text."""
+
+    text: str
+    """The text that was cut off; it may be empty, where the next word would have been too many."""
+    reason: Literal["length", "repetition"]
+    """More than the text may hold, or the beginning of a loop."""
+
+
 class Enders:
     """The tokens of a vocabulary that end a text on one kind of wire."""
 
@@ -146,6 +155,7 @@ class TextMatcher:
         self._after_lines = self._ended = False
         self._words = _Words(wire)
         self._kept: str | None = None
+        self._reason: Literal["length", "repetition"] = "length"
         self._start = self._end = len(wire.start.encode())
         n_first = int(rules.anchored)
         first = "".join(self._literals[:n_first])
@@ -205,17 +215,16 @@ class TextMatcher:
             return []
         return list(self._queue) or self._matcher.forced()
 
-    def finish(self, text: str) -> tuple[str, str]:
+    def finish(self, text: str) -> tuple[str, Cut | None]:
         """The answer as it counts, and what was cut off its end.
 
         Args:
             text: The answer as it was said.
         """
         if self._kept is None:
-            return text, ""
-        whole = self._text()
+            return text, None
         answer = self._wire.start + self._wire.spell(self._kept) + self._wire.end
-        return answer, whole[len(self._kept) :].strip()
+        return answer, Cut(self._text()[len(self._kept) :].strip(), self._reason)
 
     def _take(self, token: int) -> None:
         self._matcher.consume(token)
@@ -260,15 +269,15 @@ class TextMatcher:
 
     def _limit(self, token: int) -> None:
         """Ends the text where it is too long, or begins to repeat itself."""
-        if self._wire.is_open(self._said) or self._matcher.is_complete:
+        if self._wire.is_open(self._said):
             return
         if self._is_too_long():
-            self._stop(self._fitting(self._text()))
+            self._stop(self._fitting(self._text()), "length")
         elif self._rules.guard and self._looks(token) and not self._is_short():
             text = self._text()
             at = repeated_from(text, self._rules.known)
             if at is not None and at > self._n_held(text):
-                self._stop(text[:at].rstrip())
+                self._stop(text[:at].rstrip(), "repetition")
 
     def _is_too_long(self) -> bool:
         words, chars = self._rules.max_words, self._rules.max_chars
@@ -297,11 +306,11 @@ class TextMatcher:
         said = self._wire.read(bytes(self._said[self._start : self._end]))
         return min(len(said), len(text))
 
-    def _stop(self, kept: str) -> None:
+    def _stop(self, kept: str, reason: Literal["length", "repetition"]) -> None:
         """The text ends here; literals that are missing come behind it, each in a paragraph."""
         parts = [kept, *self._rules.literals[len(self._rules.literals) - len(self._missing()) :]]
         self._kept = "\n\n".join(part for part in parts if part)
-        self._ended = True
+        self._ended, self._reason = True, reason
 
     def _steer(self, logits: NDArray[np.float32], missing: tuple[str, ...]) -> None:
         """Decides from the unmasked logits whether the next tokens are ours to say."""

@@ -10,6 +10,7 @@ import dspy
 
 from structq.adapter import Measurement
 from structq.errors import InputError, shorten
+from structq.schemas import FORMS, Form
 from structq.signatures import ScoreResponses, score_signature
 from structq.templates import check_score_template, check_text, default_criteria, score_template
 
@@ -17,7 +18,7 @@ from .calls import Ask, Caller, Reply, carrying
 from .orders import orders
 from .rows import RowModule, check_instruction
 from .scale import ScaleLike, parse_scale
-from .settings import Setting, Settings, check_bool, check_count
+from .settings import Setting, Settings, check_bool, check_choice, check_count
 
 __all__ = ["QualityScorer"]
 
@@ -35,6 +36,7 @@ class ScorerSettings(Settings):
     system_prompt: str | None = None
     template: str | None = None
     max_attempts: int = 1
+    form: Form | None = None
 
     def __post_init__(self) -> None:
         scale = parse_scale(self.scale)
@@ -45,6 +47,8 @@ class ScorerSettings(Settings):
         check_count(self.permutations, "permutations")
         self._check_scoring()
         check_count(self.max_attempts, "max_attempts")
+        if self.form is not None:
+            check_choice(self.form, "form", FORMS)
         check_bool(self.use_default_structured_output, "use_default_structured_output")
         if self.system_prompt is not None:
             check_text(self.system_prompt, "system_prompt")
@@ -101,6 +105,8 @@ class QualityScorer(RowModule):
             ``low``, ``high``, ``criteria``, ``form`` and ``mark``.
         system_prompt: Text of the system message; a row may bring its own.
         max_attempts: How often one order is asked until the answer can be used.
+        form: How the LM is asked to answer, see `structq.schemas.Form`; by default what is best
+            for the LM. Scores are JSON in every form; ``"compact"`` is that of nano.
         lm: A ``dspy.LM`` or a spec for ``structq.lm``; by default the LM that DSPy is configured
             with.
         n_in_flight: Most rows that ``process`` works on at once.
@@ -123,6 +129,7 @@ class QualityScorer(RowModule):
     system_prompt = Setting["str | None"]("Text of the system message.")
     template = Setting["str | None"]("Jinja2 text in place of the packaged prompt.")
     max_attempts = Setting[int]("How often one order is asked.")
+    form = Setting["Form | None"]("How the LM is asked to answer.")
 
     def __init__(
         self,
@@ -135,6 +142,7 @@ class QualityScorer(RowModule):
         template: str | None = None,
         system_prompt: str | None = None,
         max_attempts: int = 1,
+        form: Form | None = None,
         lm: dspy.BaseLM | str | None = None,
         n_in_flight: int = 64,
     ) -> None:
@@ -151,6 +159,7 @@ class QualityScorer(RowModule):
             system_prompt=system_prompt,
             template=template,
             max_attempts=max_attempts,
+            form=form,
         )
 
     @property
@@ -213,6 +222,7 @@ class QualityScorer(RowModule):
             "system_prompt": self.system_prompt if system_prompt is None else system_prompt,
             "score_template": self.template,
             "as_text": not self.use_default_structured_output,
+            "form": self.form,
         }
         return Caller(lm=self.lm, max_attempts=self.max_attempts, adapter_options=options)
 

@@ -1,7 +1,8 @@
 """Judged examples that stand before a score prompt, in packaged words; knows nothing of LMs.
 
-Small LMs that see the form of an answer only described put much of their probability elsewhere. Two
-examples, in which once the first response and once the last is the best, show the form and no order.
+Small LMs that see the form of an answer only described put much of their probability elsewhere.
+Two examples, in which once the first response and once the last is the best, show the form and no
+order.
 """
 
 from __future__ import annotations

@@ -1,0 +1,209 @@
+"""What the form of an answer costs: one evolution a row, asked plainly, as text and as JSON.
+
+Every row is evolved once, with the five default mutations in turn, greedily, by the same weights,
+under the same budget of words, DRY penalty and guard:
+
+* ``plain``: a plain prompt and free text, without structq's modules, templates and checks;
+* ``text``: structq's default form for this LM;
+* ``json``: the JSON form, spaced, which every server is asked for.
+
+``kept`` is the share of the original's different words that the evolution has; a row that failed
+kept nothing. ``few`` adds fewer than five different words. ``looped`` says a sentence three times
+or more. Intervals are 95 % bootstraps over rows, paired for the difference to plain text. nano, made
+for structq's own compact form, is the control.
+
+    python benchmarks/structure_tax.py [--lm smollm2] [--data DIR] [--rows N] [--show K]
+
+The rows are the first N of vicuna80 and of self_instruct_user (``--data``, by default the folder
+that STRUCTQ_DATA names or ``../shared/data``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import structq
+from structq.decoding import TextRules
+from structq.engines.calls import Call
+from structq.engines.sampling import Sampling
+from structq.modules.length import MAX_GROWTH, Length
+from structq.templates import default_mutations
+from structq.texts import content_words, sentences
+
+FILES = ("vicuna80", "self_instruct_user")
+PLAIN = (
+    "{method}\n\nInstruction: {instruction}\n\nResponse: {response}\n\n"
+    "Reply with the rewritten response and nothing else."
+)
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one row."""
+
+    text: str
+    """The evolution; empty where the row failed."""
+    cut: str = ""
+    """Why something was cut off: ``repetition`` (the guard) or ``length`` (the budget)."""
+    error: str | None = None
+
+
+def read_rows(folder: Path, n: int) -> list[Row]:
+    rows: list[Row] = []
+    for name in FILES:
+        with (folder / "evolving" / f"{name}.jsonl").open(encoding="utf8", newline="\n") as file:
+            rows += [json.loads(line) for line in file][:n]
+    return rows
+
+
+def mutation_of(place: int) -> str:
+    names = list(default_mutations())
+    return names[place % len(names)]
+
+
+def evolve_plainly(rows: Sequence[Row], lm: Any) -> list[Outcome]:
+    """Free text from a plain prompt, with the budget and the guard of the modules."""
+    engine = lm.engine
+    calls = []
+    for place, row in enumerate(rows):
+        prompt = PLAIN.format(method=default_mutations()[mutation_of(place)], **row)
+        most = Length(max_growth=MAX_GROWTH).most(row["response"])
+        rules = TextRules(max_words=most, guard=True, known=row["response"])
+        calls.append(
+            Call(messages=[("user", prompt)], text=rules, sampling=Sampling(**engine.penalties))
+        )
+    answers = [future.result() for future in engine.lm.submit_all(calls)]
+    return [
+        Outcome(text=answer.text.strip(), cut=answer.cut.reason if answer.cut else "")
+        for answer in answers
+    ]
+
+
+def evolve_as(rows: Sequence[Row], lm: Any, form: str) -> list[Outcome]:
+    """One evolution a row through EvolQuality, all rows in flight."""
+    evolve = structq.EvolQuality(form=form, lm=lm)
+
+    async def one(place: int) -> Outcome:
+        row = rows[place]
+        try:
+            found = await evolve.acall(
+                instruction=row["instruction"],
+                response=row["response"],
+                mutation=mutation_of(place),
+            )
+        except structq.StructqError as error:
+            return Outcome(text="", error=str(error))
+        cut = found.metadata["calls"][-1].get("cut", {})
+        return Outcome(text=found.evolved_response, cut=cut.get("reason", ""))
+
+    async def every() -> list[Outcome]:
+        return await asyncio.gather(*map(one, range(len(rows))))
+
+    return asyncio.run(every())
+
+
+def kept(row: Row, outcome: Outcome) -> float:
+    old = set(content_words(row["response"]))
+    return len(old & set(content_words(outcome.text))) / len(old) if old else 1.0
+
+
+def n_added(row: Row, outcome: Outcome) -> int:
+    return len(set(content_words(outcome.text)) - set(content_words(row["response"])))
+
+
+def is_half(row: Row, outcome: Outcome) -> bool:
+    return 2 * len(list(content_words(outcome.text))) < len(list(content_words(row["response"])))
+
+
+def loops(outcome: Outcome) -> bool:
+    said = Counter(
+        " ".join(content_words(outcome.text[start:end])) for start, end in sentences(outcome.text)
+    )
+    return any(n >= 3 and len(words.split()) >= 4 for words, n in said.items())
+
+
+def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
+    rng = np.random.default_rng(seed)
+    draws = np.asarray(values)[rng.integers(len(values), size=(4000, len(values)))].mean(axis=1)
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def report(
+    name: str, rows: Sequence[Row], outcomes: Sequence[Outcome], plain: Sequence[float]
+) -> None:
+    shares = [kept(row, one) for row, one in zip(rows, outcomes)]
+    count: Callable[[Callable[[Row, Outcome], bool]], int] = lambda test: sum(  # noqa: E731
+        test(row, one) for row, one in zip(rows, outcomes)
+    )
+    low, high = interval(shares)
+    difference = [share - other for share, other in zip(shares, plain)]
+    d_low, d_high = interval(difference)
+    print(
+        f"{name:<12} {np.mean(shares):.2f} ({low:.2f}-{high:.2f})   "
+        f"{np.mean(difference):+.2f} ({d_low:+.2f} to {d_high:+.2f})"
+        f"{count(lambda _, one: one.error is not None):>8}"
+        f"{count(is_half):>7}"
+        f"{count(lambda row, one: n_added(row, one) < 5):>5}"
+        f"{count(lambda _, one: loops(one)):>8}"
+        f"{count(lambda _, one: one.cut == 'repetition'):>9}"
+        f"{count(lambda _, one: one.cut == 'length'):>8}"
+        f"{np.mean([n_added(row, one) for row, one in zip(rows, outcomes)]):>8.0f}"
+    )
+    for one in outcomes:
+        if one.error:
+            print(f"    failed: {one.error[:140]}")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--lm", default="smollm2")
+    parser.add_argument("--data", default=os.environ.get("STRUCTQ_DATA", "../shared/data"))
+    parser.add_argument("--rows", type=int, default=20, help="of each of the two files")
+    parser.add_argument("--forms", default="text,json")
+    parser.add_argument("--show", type=int, default=0, help="print so many evolutions of each form")
+    parser.add_argument("--no-control", action="store_true", help="leave nano out")
+    options = parser.parse_args(argv)
+    folder = Path(options.data)
+    if not (folder / "evolving").is_dir():
+        print(f"no data at {folder}: nothing measured (--data DIR)")
+        return
+    rows = read_rows(folder, options.rows)
+    print("command: python benchmarks/structure_tax.py", *(sys.argv[1:] if argv is None else argv))
+    print(f"rows: {len(rows)}, greedy, max_growth {MAX_GROWTH}, one attempt")
+    for spec in [options.lm, *([] if options.no_control else ["nano"])]:
+        lm = structq.lm(spec)
+        print(f"\n{lm.model}, its own form: {lm.engine.form}, {lm.engine.penalties}")
+        print(
+            "form         words kept         difference to plain   failed  half  few  looped  guarded  budget   added"
+        )
+        plain: list[float] = []
+        forms = ["plain", *options.forms.split(",")] + (["compact"] if spec == "nano" else [])
+        for form in forms:
+            started = time.perf_counter()
+            outcomes = evolve_plainly(rows, lm) if form == "plain" else evolve_as(rows, lm, form)
+            plain = plain or [kept(row, one) for row, one in zip(rows, outcomes)]
+            report(form, rows, outcomes, plain)
+            print(f"    {time.perf_counter() - started:.0f} s")
+            for place in range(options.show):
+                print(
+                    f"  --- {mutation_of(place)}: {rows[place]['instruction'][:100]}\n"
+                    f"  old: {rows[place]['response'][:300]}\n  new: {outcomes[place].text[:600]}"
+                )
+
+
+if __name__ == "__main__":
+    main()
