@@ -10,7 +10,6 @@ are looked up in it as it is, and the head of LMs without one is made of the sam
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
@@ -18,12 +17,12 @@ import numpy as np
 from structq.engines.gguf.blocks import Blocks, Matrix
 from structq.engines.gguf.shape import Shape
 from structq.engines.gguf.tensors import Weights
-from structq.onnx_graph import GraphWriter, dtype_of, value_info
+from structq.onnx_decoder import Interface, add_lengths, keep_last
+from structq.onnx_graph import GraphWriter, dtype_of
 
 __all__ = ["Activations", "write_graphs"]
 
 _OPSET, _IR_VERSION = 21, 10  # the first with scales for blocks in DequantizeLinear
-_INT64_MAX = np.iinfo(np.int64).max
 _LEVELS = {"float32": 1, "int8": 4}  # of MatMulNBits: how activations may be rounded
 _MICROSOFT = "com.microsoft"
 
@@ -44,31 +43,18 @@ def write_graphs(
         location: The name of that file.
     """
     graph, models = GraphWriter(data, location), dict[Activations, Any]()
+    interface = Interface(
+        n_layers=shape.n_layers,
+        n_kv_heads=shape.n_kv_heads,
+        head_dim=shape.head_dim,
+        n_vocab=shape.n_vocab,
+    )
     kinds: tuple[Activations, ...] = ("float32", "int8")
     for kind in kinds:
         graph.begin_again()
         _Decoder(weights, shape, graph, kind).write()
-        models[kind] = _model(graph, shape)
+        models[kind] = interface.model(graph, opset=_OPSET, ir_version=_IR_VERSION)
     return models
-
-
-def _model(graph: GraphWriter, shape: Shape) -> Any:
-    inputs = [
-        value_info("input_ids", np.int64, ["B", "S"]),
-        value_info("attention_mask", np.int64, ["B", "T"]),
-        value_info("num_logits_to_keep", np.int64, []),
-        *_caches(shape, "past_key_values", "P"),
-    ]
-    logits = value_info("logits", np.float32, ["B", "N", shape.n_vocab])
-    outputs = [logits, *_caches(shape, "present", "Q")]
-    return graph.model(inputs, outputs, opset=_OPSET, ir_version=_IR_VERSION)
-
-
-def _caches(shape: Shape, name: str, columns: str) -> Iterator[Any]:
-    sizes: list[str | int] = ["B", shape.n_kv_heads, columns, shape.head_dim]
-    for layer in range(shape.n_layers):
-        for part in ("key", "value"):
-            yield value_info(f"{name}.{layer}.{part}", np.float32, sizes)
 
 
 class _Decoder:
@@ -81,24 +67,13 @@ class _Decoder:
         self._activations = activations
 
     def write(self) -> None:
-        self._lengths()
+        add_lengths(self._graph)
         for rope in {rope.name: rope for rope in self._shape.ropes}.values():
             self._rotary(rope.name, rope.inverse, rope.gain)
         stream = self._embed()
         for layer in range(self._shape.n_layers):
             stream = self._block(layer, stream)
         self._head(stream)
-
-    def _lengths(self) -> None:
-        """``seqlens_k``: positions of each row less one; ``total``: columns of the mask."""
-        graph = self._graph
-        axis, one = graph.constant("one_axis", [1]), graph.constant("one", 1)
-        counted = graph.node("ReduceSum", ["attention_mask", axis], "row_lengths", keepdims=0)
-        last = graph.node("Sub", [counted, one], "row_last")
-        graph.node("Cast", [last], "seqlens_k", to=dtype_of(np.int32))
-        shape = graph.node("Shape", ["attention_mask"], "mask_shape")
-        columns = graph.node("Gather", [shape, one], "mask_columns", axis=0)
-        graph.node("Cast", [columns], "total", to=dtype_of(np.int32))
 
     def _rotary(self, name: str, inverse: Any, gain: float) -> None:
         """Tables ``(window + 1, head_dim / 2)``, computed once when the graph is opened.
@@ -198,13 +173,7 @@ class _Decoder:
         return self._linear(f"{name}.ffn_down", product)
 
     def _head(self, stream: str) -> None:
-        """Logits of the last ``num_logits_to_keep`` positions (0 keeps all, as on the hub)."""
-        graph, axis = self._graph, self._graph.constant("one_axis", [1])
-        start = graph.node("Neg", ["num_logits_to_keep"], "head_start")
-        start = graph.node("Reshape", [start, axis], "head_starts")
-        end = graph.constant("far_end", [_INT64_MAX])
-        kept = graph.node("Slice", [stream, start, end, axis], "head_kept")
-        normed = self._norm("output_norm", kept)
+        normed = self._norm("output_norm", keep_last(self._graph, stream))
         own = "output.weight" in self._weights
         name = "output.weight" if own else "token_embd.weight"
         matrix = self._weights.matrix(name)
