@@ -209,6 +209,11 @@ CASES = {
         {"add": lambda w: w.add_rope_dimension_count(8)},
         "qwen3.rope.dimension_count of the GGUF file: found 8 (32 is allowed)",
     ),
+    "a width of heads": (
+        "llama",
+        {"add": lambda w: w.add_head_count(5)},
+        "llama.attention.head_count_kv of the GGUF file: found 2 (a divisor of 5 is allowed)",
+    ),
     "qwen's window": (
         "qwen2",
         {"add": lambda w: w.add_sliding_window(64)},
