@@ -9,8 +9,9 @@ under the same budget of words, DRY penalty and guard:
 
 ``kept`` is the share of the original's different words that the evolution has; a row that failed
 kept nothing. ``few`` adds fewer than five different words. ``looped`` says a sentence three times
-or more. Intervals are 95 % bootstraps over rows, paired for the difference to plain text. nano, made
-for structq's own compact form, is the control.
+or more; ``guarded`` was cut by the guard against that, ``budget`` by the bound on its words.
+Intervals are 95 % bootstraps over rows, paired for the difference to plain text. nano, made for
+structq's own compact form, is the control.
 
     python benchmarks/structure_tax.py [--lm smollm2] [--data DIR] [--rows N] [--show K]
 
@@ -27,7 +28,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,26 +143,33 @@ def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
     return float(low), float(high)
 
 
+HEADER = (
+    "form         words kept         difference to plain   "
+    "failed  half  few  looped  guarded  budget  added"
+)
+
+
 def report(
     name: str, rows: Sequence[Row], outcomes: Sequence[Outcome], plain: Sequence[float]
 ) -> None:
-    shares = [kept(row, one) for row, one in zip(rows, outcomes)]
-    count: Callable[[Callable[[Row, Outcome], bool]], int] = lambda test: sum(  # noqa: E731
-        test(row, one) for row, one in zip(rows, outcomes)
-    )
+    pairs = list(zip(rows, outcomes, strict=True))
+    shares = [kept(*pair) for pair in pairs]
     low, high = interval(shares)
-    difference = [share - other for share, other in zip(shares, plain)]
+    difference = [share - other for share, other in zip(shares, plain, strict=True)]
     d_low, d_high = interval(difference)
+    counts = {
+        "failed": sum(one.error is not None for one in outcomes),
+        "half": sum(is_half(*pair) for pair in pairs),
+        "few": sum(n_added(*pair) < 5 for pair in pairs),
+        "looped": sum(map(loops, outcomes)),
+        "guarded": sum(one.cut == "repetition" for one in outcomes),
+        "budget": sum(one.cut == "length" for one in outcomes),
+        "added": round(float(np.mean([n_added(*pair) for pair in pairs]))),
+    }
+    figures = "".join(f"{count:>{len(title) + 2}}" for title, count in counts.items())
     print(
         f"{name:<12} {np.mean(shares):.2f} ({low:.2f}-{high:.2f})   "
-        f"{np.mean(difference):+.2f} ({d_low:+.2f} to {d_high:+.2f})"
-        f"{count(lambda _, one: one.error is not None):>8}"
-        f"{count(is_half):>7}"
-        f"{count(lambda row, one: n_added(row, one) < 5):>5}"
-        f"{count(lambda _, one: loops(one)):>8}"
-        f"{count(lambda _, one: one.cut == 'repetition'):>9}"
-        f"{count(lambda _, one: one.cut == 'length'):>8}"
-        f"{np.mean([n_added(row, one) for row, one in zip(rows, outcomes)]):>8.0f}"
+        f"{np.mean(difference):+.2f} ({d_low:+.2f} to {d_high:+.2f}){figures}"
     )
     for one in outcomes:
         if one.error:
@@ -187,15 +195,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     for spec in [options.lm, *([] if options.no_control else ["nano"])]:
         lm = structq.lm(spec)
         print(f"\n{lm.model}, its own form: {lm.engine.form}, {lm.engine.penalties}")
-        print(
-            "form         words kept         difference to plain   failed  half  few  looped  guarded  budget   added"
-        )
+        print(HEADER)
         plain: list[float] = []
         forms = ["plain", *options.forms.split(",")] + (["compact"] if spec == "nano" else [])
         for form in forms:
             started = time.perf_counter()
             outcomes = evolve_plainly(rows, lm) if form == "plain" else evolve_as(rows, lm, form)
-            plain = plain or [kept(row, one) for row, one in zip(rows, outcomes)]
+            plain = plain or [kept(*pair) for pair in zip(rows, outcomes, strict=True)]
             report(form, rows, outcomes, plain)
             print(f"    {time.perf_counter() - started:.0f} s")
             for place in range(options.show):
