@@ -30,23 +30,33 @@ from typing import Any
 import numpy as np
 
 import structq
+from structq.engines.store import path_of
+from structq.errors import InputError
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "responses.jsonl"
 BARS = {"score K=2": 3.0, "score K=4": 2.7, "evolve": 2.2, "prefill": 0.7}
 
 OPENING = """
-import sys, time, resource
+import sys, time
 import structq
-def megabytes():
+def megabytes(name="VmRSS"):
     with open("/proc/self/status") as lines:
-        return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) // 1024
+        return int(next(line for line in lines if line.startswith(name)).split()[1]) // 1024
 begin = time.perf_counter(), time.process_time()
-lm = structq.lm(sys.argv[1], n_threads=1)
+lm = structq.lm(sys.argv[1], n_threads=1, activations=sys.argv[2])
 opened = time.perf_counter() - begin[0], time.process_time() - begin[1], megabytes()
 structq.QualityScorer(lm=lm)(instruction="Name a prime.", responses=["7", "8"])
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-print(*opened, megabytes(), peak)
+print(*opened, megabytes(), megabytes("VmHWM"))
 """
+
+
+def pulled() -> Path | None:
+    """smollm2's weights, or nothing but a remark."""
+    try:
+        return path_of("smollm2")
+    except InputError as error:
+        print(f"nothing to measure: {error}")
+        return None
 
 
 def read_rows(path: Path, n_rows: int) -> list[dict[str, Any]]:
@@ -125,7 +135,7 @@ def products(folder: Path) -> tuple[int, tuple[int, int]]:
     sizes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     shapes = []
     for node in graph.node:
-        if node.op_type == "MatMulNBits":
+        if node.op_type == "MatMulNBits" and node.output[0] != "logits":
             values = {attribute.name: attribute.i for attribute in node.attribute}
             shapes.append((values["K"], values["N"]))
         elif node.op_type == "FusedMatMul" and node.output[0] != "logits":
@@ -160,9 +170,12 @@ def machine_product(shape: tuple[int, int], n_rows: int) -> Callable[[], Any]:
     return lambda: session.run(None, {"left": left})
 
 
-def opening(spec: str, folder: Path) -> None:
+def opening(spec: str, activations: str, folder: Path) -> None:
     printed = subprocess.run(
-        [sys.executable, "-c", OPENING, spec], check=True, capture_output=True, text=True
+        [sys.executable, "-c", OPENING, spec, activations],
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout.split()
     wall, cpu = (float(value) for value in printed[:2])
     size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
@@ -174,27 +187,30 @@ def opening(spec: str, folder: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("file", type=Path, metavar="FILE.gguf")
+    parser.add_argument("file", type=Path, nargs="?", metavar="FILE.gguf", help="default: smollm2")
     parser.add_argument("--rows", type=int, default=48)
     parser.add_argument("--in-flight", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--prompt", type=int, default=512, help="tokens of the prefill")
     parser.add_argument("--max-tokens", type=int, default=128, help="of an evolution")
     parser.add_argument("--data", type=Path, default=EXAMPLES)
+    parser.add_argument("--activations", choices=("float32", "int8"), default="float32")
     parser.add_argument("--alone", action="store_true", help="without llama.cpp")
     given = parser.parse_args(arguments)
+    if (path := given.file or pulled()) is None:
+        return
     print(
         "command   ", shlex.join(["python", "benchmarks/engines.py", *(arguments or sys.argv[1:])])
     )
     print("setting   ", platform.machine(), "Python", platform.python_version(), "1 thread each")
     options = {"n_threads": 1, "n_slots": given.in_flight, "max_tokens": given.max_tokens}
-    spec = f"gguf:{given.file}"
-    ours = structq.lm(spec, **options)
-    plain = structq.lm(spec, reuse_prefixes=False, **options)
+    spec = f"gguf:{path}"
+    ours = structq.lm(spec, activations=given.activations, **options)
+    plain = structq.lm(spec, reuse_prefixes=False, activations=given.activations, **options)
     rows = read_rows(given.data, given.rows)
     lms = {"gguf": ours}
     if not given.alone:
-        lms["llamacpp"] = structq.lm(f"llamacpp:{given.file}", **options)
+        lms["llamacpp"] = structq.lm(f"llamacpp:{path}", **options)
 
     def tasks(kind: Any, lms: dict[str, Any]) -> dict[str, Any]:
         return {name: kind(lm=lm, n_in_flight=given.in_flight) for name, lm in lms.items()}
@@ -207,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     both = {"prefixes reused": ours, "computed each time": plain}
     compare("prefixes", tasks(structq.QualityScorer, both), score_jobs(rows, 2), given.rounds)
     prefill(plain, given.prompt, given.rounds)
-    opening(spec, ours.engine.lm._runtime.folder)
+    opening(spec, given.activations, ours.engine.lm._runtime.folder)
 
 
 if __name__ == "__main__":
