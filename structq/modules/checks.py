@@ -56,8 +56,9 @@ _ECHOES = (
 # A text that speaks about the response instead of being it.
 _COMMENT = re.compile(
     r"(?:^|[.!?]\s+)(?:(?:this|your) (?:\w+ )?(?:response|answer|version|rewrite)|the response) "
-    r"(?:is (?:too|more|now|very|written|not)|has been|was re\w+|includes|provides|should|needs|can be)|"
-    r"\b(?:rewrite|rewriting|revised?|rewritten)\b[^.]{0,20}\bresponse\b",
+    r"(?:is (?:too|more|now|very|written|not)|has been|was re\w+|includes|provides|should|needs|"
+    r"can be)|\b(?:rewrite|rewriting|revised?|rewritten)\b[^.]{0,20}\bresponse\b|"
+    r"\bI(?: would| will|[’']ll|[’']ve| have)? (?:suggest |recommend )?rew?r[io]t\w+",
     re.IGNORECASE | re.MULTILINE,
 )
 # What stands for a text that was never written.
