@@ -6,15 +6,15 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test test-all lint bench clean
 
-demo: $(VENV)/.run-installed  ## evolve and score the example rows on the embedded LM
-	$(BIN)/structq run examples/responses.jsonl -o demo_out/responses.jsonl --lm nano --preserve all --seed 7
-	$(BIN)/python examples/show.py demo_out/responses.jsonl
+demo: $(VENV)/.run-installed  ## evolve and score example rows on smollm2, which it fetches; LM=nano fetches nothing
+	$(BIN)/structq demo -o demo_out/responses.jsonl $(if $(LM),--lm $(LM))
 
 test: $(VENV)/.dev-installed  ## the tests that take a minute or two
-	$(BIN)/python -m pytest -m "not slow and not torch"
+	$(BIN)/python -m pytest -m "not slow and not torch and not real"
 
-test-all: test $(VENV)/.torch-installed  ## then the slow ones and those that need torch
-	$(BIN)/python -m pytest -m "slow or torch"
+test-all: test $(VENV)/.torch-installed  ## then the slow ones and those that need torch or smollm2
+	$(BIN)/structq pull smollm2
+	$(BIN)/python -m pytest -m "slow or torch or real"
 
 lint: $(VENV)/.dev-installed
 	$(BIN)/ruff check .

@@ -44,7 +44,8 @@ from outlines.inputs import Chat
 from outlines.types import JsonSchema
 
 import structq
-from structq.engines.local import Call, LocalLM
+from structq.engines.calls import Call
+from structq.engines.local import LocalLM
 from structq.engines.onnx import OnnxRuntime
 from structq.engines.transformers import TransformersRuntime
 from structq.nano.export import export

@@ -27,7 +27,8 @@ import numpy as np
 import onnxruntime
 
 from structq.decoding import RowMatcher
-from structq.engines.local import Call, LocalLM
+from structq.engines.calls import Call
+from structq.engines.local import LocalLM
 from structq.engines.registry import open_lm
 from structq.engines.rows import Answer, Logits
 

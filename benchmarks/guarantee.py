@@ -11,8 +11,8 @@ Score vectors have K = 1 to 16 scores, on the list-wise scale 1..K+1 or on a fix
 which the tokens that begin with a quote are favoured, so that texts end. A text that reaches the
 cap all the same is counted as cut off and never as valid. Every answer is parsed strictly (UTF-8,
 no duplicate keys, no NaN), compared with its schema by code that knows nothing of the grammar, and
-written again: the form of ``json.dumps`` has to come out byte for byte. Exit code 1 if any is invalid,
-2 if there is nothing to run on.
+written again: the form of ``json.dumps`` has to come out byte for byte. Exit code 1 if any is
+invalid, 2 if there is nothing to run on.
 
 Half of the answers jump over forced tokens, the other half take every token from the mask.
 """

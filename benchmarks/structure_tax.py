@@ -9,8 +9,9 @@ under the same budget of words, DRY penalty and guard:
 
 ``kept`` is the share of the original's different words that the evolution has; a row that failed
 kept nothing. ``few`` adds fewer than five different words. ``looped`` says a sentence three times
-or more. Intervals are 95 % bootstraps over rows, paired for the difference to plain text. nano, made
-for structq's own compact form, is the control.
+or more; ``guarded`` was cut by the guard against that, ``budget`` by the bound on its words.
+Intervals are 95 % bootstraps over rows, paired for the difference to plain text. nano, made for
+structq's own compact form, is the control.
 
     python benchmarks/structure_tax.py [--lm smollm2] [--data DIR] [--rows N] [--show K]
 
@@ -21,12 +22,13 @@ that STRUCTQ_DATA names or ``../shared/data``).
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +37,7 @@ import numpy as np
 
 import structq
 from structq.decoding import TextRules
-from structq.engines.local import Call
+from structq.engines.calls import Call
 from structq.engines.sampling import Sampling
 from structq.modules.length import MAX_GROWTH, Length
 from structq.templates import default_mutations
@@ -55,8 +57,8 @@ class Outcome:
 
     text: str
     """The evolution; empty where the row failed."""
-    cut: bool = False
-    """Whether the guard or the budget cut something off."""
+    cut: str = ""
+    """Why something was cut off: ``repetition`` (the guard) or ``length`` (the budget)."""
     error: str | None = None
 
 
@@ -85,30 +87,33 @@ def evolve_plainly(rows: Sequence[Row], lm: Any) -> list[Outcome]:
             Call(messages=[("user", prompt)], text=rules, sampling=Sampling(**engine.penalties))
         )
     answers = [future.result() for future in engine.lm.submit_all(calls)]
-    return [Outcome(text=answer.text.strip(), cut=bool(answer.cut)) for answer in answers]
+    return [
+        Outcome(text=answer.text.strip(), cut=answer.cut.reason if answer.cut else "")
+        for answer in answers
+    ]
 
 
 def evolve_as(rows: Sequence[Row], lm: Any, form: str) -> list[Outcome]:
-    """One evolution a row through EvolQuality."""
-    by_mutation: dict[str, list[int]] = {}
-    for place in range(len(rows)):
-        by_mutation.setdefault(mutation_of(place), []).append(place)
-    outcomes: list[Outcome | None] = [None] * len(rows)
-    for name, places in by_mutation.items():
-        templates = {name: default_mutations()[name]}
-        evolve = structq.EvolQuality(
-            mutation_templates=templates, form=form, lm=lm, n_in_flight=len(places)
-        )
-        inputs = [{k: rows[place][k] for k in ("instruction", "response")} for place in places]
-        for place, row in zip(places, (r for batch in evolve.process(inputs) for r in batch)):
-            error = row["metadata"]["error"]
-            calls = row["metadata"]["calls"]
-            outcomes[place] = Outcome(
-                text=row["evolved_response"] or "",
-                cut=bool(calls and calls[-1].get("cut")),
-                error=error and error["message"],
+    """One evolution a row through EvolQuality, all rows in flight."""
+    evolve = structq.EvolQuality(form=form, lm=lm)
+
+    async def one(place: int) -> Outcome:
+        row = rows[place]
+        try:
+            found = await evolve.acall(
+                instruction=row["instruction"],
+                response=row["response"],
+                mutation=mutation_of(place),
             )
-    return [outcome for outcome in outcomes if outcome is not None]
+        except structq.StructqError as error:
+            return Outcome(text="", error=str(error))
+        cut = found.metadata["calls"][-1].get("cut", {})
+        return Outcome(text=found.evolved_response, cut=cut.get("reason", ""))
+
+    async def every() -> list[Outcome]:
+        return await asyncio.gather(*map(one, range(len(rows))))
+
+    return asyncio.run(every())
 
 
 def kept(row: Row, outcome: Outcome) -> float:
@@ -138,25 +143,33 @@ def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
     return float(low), float(high)
 
 
+HEADER = (
+    "form         words kept         difference to plain   "
+    "failed  half  few  looped  guarded  budget  added"
+)
+
+
 def report(
     name: str, rows: Sequence[Row], outcomes: Sequence[Outcome], plain: Sequence[float]
 ) -> None:
-    shares = [kept(row, one) for row, one in zip(rows, outcomes)]
-    count: Callable[[Callable[[Row, Outcome], bool]], int] = lambda test: sum(  # noqa: E731
-        test(row, one) for row, one in zip(rows, outcomes)
-    )
+    pairs = list(zip(rows, outcomes, strict=True))
+    shares = [kept(*pair) for pair in pairs]
     low, high = interval(shares)
-    difference = [share - other for share, other in zip(shares, plain)]
+    difference = [share - other for share, other in zip(shares, plain, strict=True)]
     d_low, d_high = interval(difference)
+    counts = {
+        "failed": sum(one.error is not None for one in outcomes),
+        "half": sum(is_half(*pair) for pair in pairs),
+        "few": sum(n_added(*pair) < 5 for pair in pairs),
+        "looped": sum(map(loops, outcomes)),
+        "guarded": sum(one.cut == "repetition" for one in outcomes),
+        "budget": sum(one.cut == "length" for one in outcomes),
+        "added": round(float(np.mean([n_added(*pair) for pair in pairs]))),
+    }
+    figures = "".join(f"{count:>{len(title) + 2}}" for title, count in counts.items())
     print(
         f"{name:<12} {np.mean(shares):.2f} ({low:.2f}-{high:.2f})   "
-        f"{np.mean(difference):+.2f} ({d_low:+.2f} to {d_high:+.2f})"
-        f"{count(lambda _, one: one.error is not None):>8}"
-        f"{count(is_half):>7}"
-        f"{count(lambda row, one: n_added(row, one) < 5):>5}"
-        f"{count(lambda _, one: loops(one)):>8}"
-        f"{count(lambda _, one: one.cut):>5}"
-        f"{np.mean([n_added(row, one) for row, one in zip(rows, outcomes)]):>8.0f}"
+        f"{np.mean(difference):+.2f} ({d_low:+.2f} to {d_high:+.2f}){figures}"
     )
     for one in outcomes:
         if one.error:
@@ -182,15 +195,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     for spec in [options.lm, *([] if options.no_control else ["nano"])]:
         lm = structq.lm(spec)
         print(f"\n{lm.model}, its own form: {lm.engine.form}, {lm.engine.penalties}")
-        print(
-            "form         words kept         difference to plain   failed  half  few  looped  cut   added"
-        )
+        print(HEADER)
         plain: list[float] = []
         forms = ["plain", *options.forms.split(",")] + (["compact"] if spec == "nano" else [])
         for form in forms:
             started = time.perf_counter()
             outcomes = evolve_plainly(rows, lm) if form == "plain" else evolve_as(rows, lm, form)
-            plain = plain or [kept(row, one) for row, one in zip(rows, outcomes)]
+            plain = plain or [kept(*pair) for pair in zip(rows, outcomes, strict=True)]
             report(form, rows, outcomes, plain)
             print(f"    {time.perf_counter() - started:.0f} s")
             for place in range(options.show):

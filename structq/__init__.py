@@ -14,6 +14,7 @@ from .errors import (
     LMError,
     OutputError,
     PromptTooLongError,
+    PullError,
     ResumeError,
     RowError,
     SchemaError,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from .optimize import QualityGain, TemplateOptimizer
     from .signatures import EvolveResponse, ScoreResponses
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "BudgetExceededError",
@@ -40,6 +41,7 @@ __all__ = [
     "LMError",
     "OutputError",
     "PromptTooLongError",
+    "PullError",
     "QualityGain",
     "QualityScorer",
     "ResumeError",

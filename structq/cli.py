@@ -20,18 +20,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from structq.cli_demo import demo
+from structq.cli_models import models, pull
 from structq.cli_optimize import optimize
 from structq.cli_shared import (
     EXIT_INTERRUPTED,
     EXIT_ROWS_FAILED,
     ApiBase,
     ErrorChoice,
+    FormChoice,
     IncludeOriginal,
     Keep,
     Limit,
     Lm,
     MaxAddedWords,
+    MaxGrowth,
     MaxTokens,
+    MinAddedWords,
     NumEvolutions,
     OnError,
     Out,
@@ -49,6 +54,7 @@ from structq.cli_shared import (
     Window,
     closed_pipe,
     complain,
+    judges_itself,
     load_program,
     opened,
     parse_scale,
@@ -104,7 +110,10 @@ def run(
     program: Program = None,
     num_evolutions: NumEvolutions = 2,
     preserve: Preserve = Keep.none,
+    min_added_words: MinAddedWords = None,
     max_added_words: MaxAddedWords = None,
+    max_growth: MaxGrowth = 3.0,
+    form: FormChoice = None,
     scale: Scale = None,
     scoring: ScoringChoice = Scoring.joint,
     permutations: Permutations = 1,
@@ -132,7 +141,10 @@ def evolve(
     store_evolutions: StoreEvolutions = False,
     include_original_response: IncludeOriginal = False,
     preserve: Preserve = Keep.none,
+    min_added_words: MinAddedWords = None,
     max_added_words: MaxAddedWords = None,
+    max_growth: MaxGrowth = 3.0,
+    form: FormChoice = None,
     system_prompt: SystemPrompt = None,
     seed: Seed = 42,
     limit: Limit = None,
@@ -155,6 +167,7 @@ def score(
     scale: Scale = None,
     scoring: ScoringChoice = Scoring.joint,
     permutations: Permutations = 1,
+    form: FormChoice = None,
     system_prompt: SystemPrompt = None,
     seed: Seed = 42,
     limit: Limit = None,
@@ -167,7 +180,8 @@ def score(
     _finish(ctx, "QualityScorer", SCORING)
 
 
-app.command()(optimize)
+for _command in (optimize, pull, models, demo):
+    app.command()(_command)
 
 
 @dataclass(kw_only=True)
@@ -233,7 +247,8 @@ def _run(settings: _Settings, module: str, options: dict[str, Any], contract: Co
     from structq.console import RunView
     from structq.runs import Tally, finish_rows
 
-    tally = Tally(compares="best_response" in task.output_columns)
+    compares = "best_response" in task.output_columns
+    tally = Tally(compares=compares, judged_by_writer=compares and judges_itself(task))
     total = _count_rows(settings.source, limit=settings.limit)
     with (
         JsonlWriter(settings.out, source=settings.source) as writer,
@@ -257,6 +272,10 @@ def _make_task(settings: _Settings, module: str, options: dict[str, Any]) -> Row
         raise InputError(message, field="include_original_response")
     if "preserve" in options:
         options["preserve"] = options["preserve"].value
+    if options.get("form") is not None:
+        options["form"] = options["form"].value
+    if options.get("max_growth") == 0:
+        options["max_growth"] = None
     if "scale" in options:
         options["scale"] = parse_scale(options["scale"])
         options["scoring"] = options["scoring"].value
@@ -298,11 +317,14 @@ _EVOLVING = (
     "store_evolutions",
     "include_original_response",
     "preserve",
+    "min_added_words",
     "max_added_words",
+    "max_growth",
+    "form",
     "seed",
     "system_prompt",
 )
-_SCORING = ("scale", "scoring", "permutations", "system_prompt")
+_SCORING = ("scale", "scoring", "permutations", "form", "system_prompt")
 
 
 def _some(options: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

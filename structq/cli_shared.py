@@ -17,6 +17,7 @@ from structq.errors import InputError
 
 if TYPE_CHECKING:
     from structq.modules import EvolQuality
+    from structq.modules.rows import RowModule
 
 __all__ = [
     "EXIT_INTERRUPTED",
@@ -25,12 +26,16 @@ __all__ = [
     "EXIT_UNUSABLE",
     "ApiBase",
     "ErrorChoice",
+    "Form",
+    "FormChoice",
     "IncludeOriginal",
     "Keep",
     "Limit",
     "Lm",
     "MaxAddedWords",
+    "MaxGrowth",
     "MaxTokens",
+    "MinAddedWords",
     "NumEvolutions",
     "OnError",
     "Out",
@@ -48,6 +53,7 @@ __all__ = [
     "Window",
     "closed_pipe",
     "complain",
+    "judges_itself",
     "load_program",
     "opened",
     "parse_scale",
@@ -71,6 +77,14 @@ class OnError(str, Enum):
 
     keep = "keep"
     stop = "stop"
+
+
+class Form(str, Enum):
+    """How the LM is asked to answer."""
+
+    text = "text"
+    json = "json"
+    compact = "compact"
 
 
 class Keep(str, Enum):
@@ -102,6 +116,16 @@ Preserve = Annotated[
 ]
 MaxAddedWords = Annotated[
     int | None, typer.Option(min=1, help="Words that an evolution may be longer by.")
+]
+MinAddedWords = Annotated[
+    int | None, typer.Option(min=1, help="Words that an evolution must be longer by.")
+]
+MaxGrowth = Annotated[
+    float, typer.Option(help="How many times as long an evolution may grow; 0 is no budget.")
+]
+FormChoice = Annotated[
+    Form | None,
+    typer.Option("--form", help="How the LM is asked to answer; by default what is best for it."),
 ]
 SystemPrompt = Annotated[str | None, typer.Option(help="System message of every LM call.")]
 Scale = Annotated[
@@ -167,6 +191,11 @@ def load_program(path: str) -> EvolQuality:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"--program: {path!r} is no saved EvolQuality: {error}") from error
     return evolve
+
+
+def judges_itself(task: RowModule) -> bool:
+    """Whether one LM answers every call of a module, those that write and those that score."""
+    return len({lm.model for lm in task.answering_lms()}) == 1
 
 
 def complain(error: Exception) -> int:

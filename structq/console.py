@@ -81,7 +81,8 @@ def summary_lines(tally: Tally) -> Iterator[tuple[str, str]]:
     if tally.before.value is not None and tally.after.value is not None:
         yield "mean score, original", f"{tally.before.value:.3f}"
         yield "mean score, best kept", f"{tally.after.value:.3f}"
-        yield "rows improved", f"{tally.share_improved:.1%}"
+        judge = ", judged by the LM itself" if tally.judged_by_writer else ""
+        yield f"rows improved{judge}", f"{tally.share_improved:.1%}"
     elif tally.scores.value is not None:
         yield "responses scored", f"{tally.scores.n:,}"
         yield "mean score", f"{tally.scores.value:.3f}"

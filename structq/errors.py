@@ -10,6 +10,7 @@
       LMError(RuntimeError)       the LM could not answer: wraps the cause with ``from``
         PromptTooLongError        n_tokens, limit
       OutputError(ValueError)     the answer broke its schema: keeps the raw text
+      PullError(RuntimeError)     a model could not be fetched; nothing half-done is left
       BudgetExceededError(RuntimeError)
       ResumeError(RuntimeError)   the journal belongs to another configuration: names what differs
 """
@@ -24,6 +25,7 @@ __all__ = [
     "LMError",
     "OutputError",
     "PromptTooLongError",
+    "PullError",
     "ResumeError",
     "RowError",
     "SchemaError",
@@ -141,6 +143,10 @@ class OutputError(StructqError, ValueError):
         super().__init__(message)
         self.raw = raw
         self.finish_reason = finish_reason
+
+
+class PullError(StructqError, RuntimeError):
+    """A model could not be fetched, is not what it must be, or could not be kept."""
 
 
 class BudgetExceededError(StructqError, RuntimeError):

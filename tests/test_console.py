@@ -14,3 +14,12 @@ def test_the_summary_has_only_lines_that_make_sense():
     assert "mean score" not in run
     assert {"responses scored", "mean score"} <= set(names(scores=[1, 2]))
     assert not any("score" in name for name in names(evolved_response="b"))
+
+
+def test_the_summary_says_when_the_judge_wrote_what_it_judges():
+    row = Finished(line=1, values={"scores": [1, 2]}, calls=[], error=None)
+    for itself in (True, False):
+        tally = Tally(compares=True, judged_by_writer=itself)
+        tally.add(row)
+        (name,) = [name for name, _ in summary_lines(tally) if name.startswith("rows improved")]
+        assert ("judged by the LM itself" in name) is itself

@@ -53,8 +53,9 @@ class Answer:
     """How the LM was asked to write it."""
     constrained: bool = False
     """Whether it was held to its form and rules while it was decoded, and not only checked."""
-    cut: str = ""
-    """What the LM said behind the end of its answer: a repetition, or more than it may hold."""
+    cut: Mapping[str, str] | None = None
+    """What the LM said behind the end of its answer: ``text``, and as ``reason`` that it was more
+    than the text may hold (``length``) or said again what it had said (``repetition``)."""
     refused: bool = False
     """Whether the LM declined to answer, and `raw` is what it said instead."""
 
@@ -105,7 +106,7 @@ def read_answer(
         label_mass=mass,
         form=form,
         constrained=constrained,
-        cut=str(facts.get("cut", "")),
+        cut=facts.get("cut"),
     )
 
 

@@ -10,7 +10,7 @@ What an answer may be is decided here, token by token:
   slot.
 * :func:`read_slots` reads that distribution from what a server returns beside its answer.
 * :class:`RowwiseProcessor` is the same masks as an Outlines logits processor, with a schema of its
-  own for every row.
+  own for every row; ``backend`` makes such processors as an Outlines backend, one for each row.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from structq.decoding.bounds import guarded
-from structq.decoding.grammar import Grammars, RowMatcher
+from structq.decoding.grammar import Grammars, RowMatcher, schema_text
 from structq.decoding.labels import LabelTrie, Measurement, token_paths
 from structq.decoding.logprobs import SlotReading, TokenScore, read_slots
 from structq.decoding.slots import Slot, SlotPlan
-from structq.decoding.text import TextMatcher, TextRules
+from structq.decoding.text import Cut, TextMatcher, TextRules
 from structq.decoding.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from structq.decoding.processor import RowwiseProcessor
 
 __all__ = [
+    "Cut",
     "Grammars",
     "LabelTrie",
     "Measurement",
@@ -43,6 +44,7 @@ __all__ = [
     "Vocabulary",
     "guarded",
     "read_slots",
+    "schema_text",
     "token_paths",
 ]
 

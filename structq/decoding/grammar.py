@@ -16,12 +16,12 @@ from tokenizers import Tokenizer
 
 from structq.decoding.bounds import guarded
 from structq.decoding.mask import TokenMask
-from structq.decoding.text import Enders, TextMatcher, TextRules
+from structq.decoding.text import Cut, Enders, TextMatcher, TextRules
 from structq.decoding.vocabulary import Vocabulary
 from structq.errors import LMError, SchemaError, shorten
 from structq.schemas.support import unsupported
 
-__all__ = ["Grammars", "RowMatcher"]
+__all__ = ["Grammars", "RowMatcher", "schema_text"]
 
 # Whitespace is never flexible: such a grammar lets a model emit it without end.
 _COMPACT = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}
@@ -69,6 +69,32 @@ class Grammars:
         """
         return self._fresh(schema, spaced=spaced, all_controls=False)
 
+    def regex_matcher(self, regex: str) -> RowMatcher:
+        """A fresh matcher of texts that a regular expression matches as a whole.
+
+        Raises:
+            SchemaError: The expression needs what llguidance lacks.
+        """
+        try:
+            grammar = llguidance.LLMatcher.grammar_from_regex(regex)
+            return RowMatcher(self._matcher(grammar, "regex"), self.vocabulary)
+        except ValueError as error:
+            raise SchemaError(
+                f"the regex cannot be guaranteed: {error}", keyword="regex"
+            ) from error
+
+    def lark_matcher(self, lark: str) -> RowMatcher:
+        """A fresh matcher of the texts of a context-free grammar, in Lark's notation.
+
+        Raises:
+            SchemaError: It is no grammar that llguidance reads.
+        """
+        try:
+            grammar = llguidance.LLMatcher.grammar_from_lark(lark)
+            return RowMatcher(self._matcher(grammar, "grammar"), self.vocabulary)
+        except ValueError as error:
+            raise SchemaError(f"the grammar cannot be read: {error}", keyword="grammar") from error
+
     def text_matcher(self, rules: TextRules, *, spaced: bool = True) -> TextMatcher:
         """A fresh matcher, at the start of an answer that is one text and keeps its rules.
 
@@ -87,7 +113,7 @@ class Grammars:
         self, schema: Mapping[str, Any] | None, *, spaced: bool, all_controls: bool
     ) -> RowMatcher:
         # Keys keep their order: it is the order in which the answer has them.
-        text = "" if schema is None else _canonical(schema)
+        text = "" if schema is None else schema_text(schema)
         all_controls = all_controls or _NAMES_CONTROLS.search(text) is not None
         key = text, spaced, all_controls
         with self._lock:
@@ -108,10 +134,13 @@ class Grammars:
             if schema is None
             else _grammar(schema, spaced, all_controls)
         )
+        return self._matcher(str(grammar), "schema")
+
+    def _matcher(self, grammar: str, keyword: str) -> llguidance.LLMatcher:
         matcher = llguidance.LLMatcher(self._tokenizer, grammar, log_level=0)
         if matcher.is_error():
             reason = matcher.get_error().partition("\n<state>")[0]
-            raise SchemaError(f"the schema cannot be compiled: {reason}", keyword="schema")
+            raise SchemaError(f"the {keyword} cannot be compiled: {reason}", keyword=keyword)
         return matcher
 
 
@@ -181,9 +210,9 @@ class RowMatcher:
         self._check()
         return tokens
 
-    def finish(self, text: str) -> tuple[str, str]:
+    def finish(self, text: str) -> tuple[str, Cut | None]:
         """The answer as it counts, and what was cut off: nothing of it."""
-        return text, ""
+        return text, None
 
     def _current_mask(self) -> TokenMask:
         if not self._is_current:
@@ -219,7 +248,12 @@ class _Tokens:
         return self._tokenize(text.decode() if isinstance(text, bytes) else text)
 
 
-def _canonical(schema: Mapping[str, Any]) -> str:
+def schema_text(schema: Mapping[str, Any]) -> str:
+    """A schema as JSON in one line: the same text for the same schema.
+
+    Raises:
+        SchemaError: It is not JSON.
+    """
     try:
         text = json.dumps(schema, separators=(",", ":"), allow_nan=False)
         # The escapes of a lone surrogate pass for JSON until something reads them.

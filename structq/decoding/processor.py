@@ -1,18 +1,114 @@
-"""The masks of many rows as one Outlines logits processor; knows nothing of the model."""
+"""The masks of rows as Outlines logits processors; knows nothing of the model."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from outlines.processors import OutlinesLogitsProcessor
 
 from structq.decoding.grammar import Grammars, RowMatcher
+from structq.decoding.text import Cut
 from structq.errors import InputError
 
-__all__ = ["RowwiseProcessor"]
+__all__ = ["ForeignProcessor", "Matcher", "RowProcessor", "RowwiseProcessor"]
+
+
+class Matcher(Protocol):
+    """What one row may say next; `RowMatcher` and `TextMatcher` are two."""
+
+    def apply(self, logits: NDArray[np.float32]) -> None:
+        """Writes ``-inf`` over the logits ``(n_vocab,)`` of every token that is not allowed."""
+
+    def consume(self, token: int) -> None:
+        """Takes note that the row said this token."""
+
+    def forced(self) -> list[int]:
+        """Tokens that can only come next; not consumed."""
+
+    def finish(self, text: str) -> tuple[str, Cut | None]:
+        """The answer as it counts, and what was cut off its end."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing but the end of the text can follow."""
+
+
+class RowProcessor(OutlinesLogitsProcessor):
+    """Holds one row to its matcher, for numpy.
+
+    Called as Outlines calls it: with all tokens so far and the logits, which it masks in place.
+    What stands before the first call is the prompt. Besides, it can be asked what comes next
+    without a pass: see `forced`.
+
+    Args:
+        matcher: At the start of an answer.
+    """
+
+    def __init__(self, matcher: Matcher) -> None:
+        super().__init__("numpy")
+        self._matcher = matcher
+        self._n_seen = -1
+        self.n_needed: int = getattr(matcher, "n_needed", 1)
+        """Tokens of the shortest answer, about."""
+
+    def process_logits(self, input_ids: Any, logits: Any) -> Any:
+        """The logits ``(1, n_vocab)``, masked in place; ``input_ids`` is ``(1, n_tokens)``.
+
+        Raises:
+            LMError: The row took a token that it was not allowed.
+        """
+        self._see(input_ids[0])
+        self._matcher.apply(logits[0])
+        return logits
+
+    def forced(self, input_ids: NDArray[np.int64]) -> list[int]:
+        """Tokens that can only come behind ``input_ids``, shape ``(n_tokens,)``."""
+        self._see(input_ids)
+        return self._matcher.forced()
+
+    def is_complete(self, input_ids: NDArray[np.int64]) -> bool:
+        """Whether nothing but the end can come behind ``input_ids``, shape ``(n_tokens,)``."""
+        self._see(input_ids)
+        return self._matcher.is_complete
+
+    def finish(self, text: str) -> tuple[str, Cut | None]:
+        """The answer as it counts, and what was cut off its end."""
+        return self._matcher.finish(text)
+
+    def _see(self, tokens: NDArray[np.int64]) -> None:
+        if self._n_seen < 0:
+            self._n_seen = len(tokens)
+        for token in tokens[self._n_seen :].tolist():
+            self._matcher.consume(token)
+        self._n_seen = len(tokens)
+
+
+class ForeignProcessor(RowProcessor):
+    """Any Outlines processor for numpy, which can say nothing but its masks."""
+
+    def __init__(self, processor: OutlinesLogitsProcessor) -> None:
+        OutlinesLogitsProcessor.__init__(self, "numpy")
+        self._processor = processor
+        self.n_needed = 1
+
+    def process_logits(self, input_ids: Any, logits: Any) -> Any:
+        """What the other makes of the logits."""
+        return np.asarray(self._processor(input_ids, logits))
+
+    def forced(self, input_ids: NDArray[np.int64]) -> list[int]:
+        """Nothing that is known."""
+        return []
+
+    def is_complete(self, input_ids: NDArray[np.int64]) -> bool:
+        """Not that it is known."""
+        return False
+
+    def finish(self, text: str) -> tuple[str, Cut | None]:
+        """The whole text."""
+        return text, None
 
 
 class RowwiseProcessor(OutlinesLogitsProcessor):

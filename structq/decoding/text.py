@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from structq.decoding.vocabulary import Vocabulary
 from structq.decoding.wire import JsonWire, PlainWire, Wire, is_escaped
 from structq.errors import LMError, SchemaError, shorten
-from structq.texts import first_words, n_words, repeated_from, whole_sentences
+from structq.texts import content_words, first_words, n_words, repeated_from, whole_sentences
 
 if TYPE_CHECKING:
     from structq.decoding.grammar import RowMatcher
 
-__all__ = ["Enders", "TextMatcher", "TextRules"]
+__all__ = ["Cut", "Enders", "TextMatcher", "TextRules"]
 
 # A literal counts as begun when this many of its bytes are said.
 _OPENER = 12
@@ -49,6 +49,8 @@ class TextRules:
     """What stands behind an anchored literal."""
     min_words: int = 0
     """Fewest words of the text."""
+    min_new_words: int = 0
+    """Fewest different words that ``known`` does not have."""
     max_words: int | None = None
     """Most words. A text that would be longer ends with the last whole sentence that fits."""
     max_chars: int | None = None
@@ -56,7 +58,7 @@ class TextRules:
     guard: bool = False
     """The text ends before it begins to repeat itself."""
     known: str = ""
-    """What it may repeat: the text that it is made from."""
+    """The text that it is made from; it may repeat this."""
 
     @property
     def schema(self) -> dict[str, Any] | None:
@@ -91,6 +93,15 @@ class TextRules:
     def wire(self, *, spaced: bool) -> Wire:
         """How the text stands in the answer."""
         return PlainWire() if self.field is None else JsonWire(self.field, spaced=spaced)
+
+
+class Cut(NamedTuple):
+    """What was said behind the end of a text."""
+
+    text: str
+    """The text that was cut off; it may be empty, where the next word would have been too many."""
+    reason: Literal["length", "repetition"]
+    """More than the text may hold, or the beginning of a loop."""
 
 
 class Enders:
@@ -144,8 +155,9 @@ class TextMatcher:
         self._said = bytearray()
         self._n_tokens = self._n_said = 0
         self._after_lines = self._ended = False
-        self._words = _Words(wire)
+        self._words = _Words(wire, rules.known if rules.min_new_words else None)
         self._kept: str | None = None
+        self._reason: Literal["length", "repetition"] = "length"
         self._start = self._end = len(wire.start.encode())
         n_first = int(rules.anchored)
         first = "".join(self._literals[:n_first])
@@ -205,17 +217,16 @@ class TextMatcher:
             return []
         return list(self._queue) or self._matcher.forced()
 
-    def finish(self, text: str) -> tuple[str, str]:
+    def finish(self, text: str) -> tuple[str, Cut | None]:
         """The answer as it counts, and what was cut off its end.
 
         Args:
             text: The answer as it was said.
         """
         if self._kept is None:
-            return text, ""
-        whole = self._text()
+            return text, None
         answer = self._wire.start + self._wire.spell(self._kept) + self._wire.end
-        return answer, whole[len(self._kept) :].strip()
+        return answer, Cut(self._text()[len(self._kept) :].strip(), self._reason)
 
     def _take(self, token: int) -> None:
         self._matcher.consume(token)
@@ -248,10 +259,16 @@ class TextMatcher:
         return self._rules.field is not None and is_escaped(self._said, at)
 
     def _is_short(self) -> bool:
-        return bool(self._rules.min_words) and self._n_words() < self._rules.min_words
+        rules = self._rules
+        if rules.min_words and self._n_words() < rules.min_words:
+            return True
+        return bool(rules.min_new_words) and self._n_new_words() < rules.min_new_words
 
     def _n_words(self) -> int:
         return self._words.count(self._said, self._start)
+
+    def _n_new_words(self) -> int:
+        return self._words.count_new(self._said, self._start)
 
     def _ending(self) -> NDArray[np.intp]:
         """The tokens that would end the text here."""
@@ -260,15 +277,15 @@ class TextMatcher:
 
     def _limit(self, token: int) -> None:
         """Ends the text where it is too long, or begins to repeat itself."""
-        if self._wire.is_open(self._said) or self._matcher.is_complete:
+        if self._wire.is_open(self._said):
             return
         if self._is_too_long():
-            self._stop(self._fitting(self._text()))
+            self._stop(self._fitting(self._text()), "length")
         elif self._rules.guard and self._looks(token) and not self._is_short():
             text = self._text()
             at = repeated_from(text, self._rules.known)
             if at is not None and at > self._n_held(text):
-                self._stop(text[:at].rstrip())
+                self._stop(text[:at].rstrip(), "repetition")
 
     def _is_too_long(self) -> bool:
         words, chars = self._rules.max_words, self._rules.max_chars
@@ -297,11 +314,11 @@ class TextMatcher:
         said = self._wire.read(bytes(self._said[self._start : self._end]))
         return min(len(said), len(text))
 
-    def _stop(self, kept: str) -> None:
+    def _stop(self, kept: str, reason: Literal["length", "repetition"]) -> None:
         """The text ends here; literals that are missing come behind it, each in a paragraph."""
         parts = [kept, *self._rules.literals[len(self._rules.literals) - len(self._missing()) :]]
         self._kept = "\n\n".join(part for part in parts if part)
-        self._ended = True
+        self._ended, self._reason = True, reason
 
     def _steer(self, logits: NDArray[np.float32], missing: tuple[str, ...]) -> None:
         """Decides from the unmasked logits whether the next tokens are ours to say."""
@@ -348,21 +365,40 @@ class TextMatcher:
 
 
 class _Words:
-    """Counts the words of a growing text without reading it anew."""
+    """Counts the words of a growing text without reading it anew.
 
-    def __init__(self, wire: Wire) -> None:
+    Args:
+        wire: How the text stands in the answer.
+        known: Whose words are not new; ``None`` where nobody asks for new ones.
+    """
+
+    def __init__(self, wire: Wire, known: str | None) -> None:
         self._wire = wire
         self._n = 0
+        self._known = None if known is None else frozenset(content_words(known))
+        self._new: set[str] = set()
         self._counted: int | None = None
 
     def count(self, said: bytearray, start: int) -> int:
         """Words of the text; ``said`` has only grown since the last call."""
+        return self._n + n_words(self._rest(said, start))
+
+    def count_new(self, said: bytearray, start: int) -> int:
+        """Different words of the text that are not known."""
+        rest = set(content_words(self._rest(said, start)))
+        return len(self._new | (rest - (self._known or frozenset())))
+
+    def _rest(self, said: bytearray, start: int) -> str:
+        """The end of the text that is not counted yet: its last word may still grow."""
         first = start if self._counted is None else self._counted
         space = said.rfind(b" ", first)
         if space > first:
-            self._n += n_words(self._wire.read(bytes(said[first:space])))
+            whole = self._wire.read(bytes(said[first:space]))
+            self._n += n_words(whole)
+            if self._known is not None:
+                self._new |= set(content_words(whole)) - self._known
             self._counted = first = space
-        return self._n + n_words(self._wire.read(bytes(said[first:])))
+        return self._wire.read(bytes(said[first:]))
 
 
 def _ids(found: list[int], end: int) -> NDArray[np.intp]:

@@ -10,6 +10,7 @@ from structq.errors import SchemaError, shorten
 
 __all__ = ["JsonWire", "PlainWire", "Wire", "is_escaped"]
 
+_INSIDE = re.compile(rb'(?:[^"\\]|\\.)*', re.DOTALL)
 _QUOTE = re.compile(rb'(?:[^"\\]|\\.)*"', re.DOTALL)
 _CLOSING = re.compile(rb'(?:[^"\\]|\\.)*"\s*\}?', re.DOTALL)
 
@@ -93,8 +94,9 @@ class JsonWire:
         return json.dumps(_utf8(text), ensure_ascii=False)[1:-1].replace("\x7f", "\\u007f")
 
     def read(self, said: bytes) -> str:
-        """See `Wire.read`."""
-        text = said.decode("utf-8", "ignore")
+        """See `Wire.read`; what stands behind a closing quote is none of the text."""
+        found = _INSIDE.match(said)
+        text = said[: found.end() if found else 0].decode("utf-8", "ignore")
         for n_cut in range(min(len(text), 6)):  # what an escape that is not whole can have
             try:
                 return str(json.loads(f'"{text[: len(text) - n_cut]}"', strict=False))

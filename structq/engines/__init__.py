@@ -14,8 +14,8 @@ __all__ = ["lm"]
 DRY_MULTIPLIER = 0.8
 """Of local LMs that were not made for structq: small ones loop without it."""
 _ALLOWED = (
-    "'nano', 'gguf:<file or hub id>', 'onnx:<folder or hub id>', 'transformers:<folder or hub id>', "
-    "'llamacpp:<file.gguf>', "
+    "'smollm2' (structq pull smollm2), 'nano', 'gguf:<file or hub id>', 'onnx:<folder or hub id>', "
+    "'transformers:<folder or hub id>', 'llamacpp:<file.gguf>', "
     "'vllm/<model>' and other servers, or a DSPy model string such as 'openai/gpt-4o-mini'"
 )
 
@@ -27,22 +27,16 @@ def lm(spec: str, **options: Any) -> dspy.LM:
     the same batches.
 
     Args:
-        spec: ``"nano"`` (the LM in this package), ``"gguf:<file or hub id>"`` (on structq's own
-            engine), ``"onnx:<folder or hub id>"``,
+        spec: ``"smollm2"`` (after ``structq pull smollm2``; nothing is fetched here), ``"nano"``
+            (the LM in this package, for tests), ``"gguf:<file or hub id>"`` (any GGUF file, on
+            structq's own engine), ``"onnx:<folder or hub id>"``,
             ``"transformers:<folder or hub id>"``, ``"llamacpp:<file.gguf>"``; ``"vllm/<model>"``,
             ``"sglang/<model>"``, ``"llamacpp-server/<model>"``, ``"ollama/<model>"`` or
             ``"openai-server/<model>"`` for a server of one's own, which is sent a strict schema; or
             any DSPy model string.
-        options: Passed to `dspy.LM`: ``temperature``, ``max_tokens``, ``cache``, ... For
-            gguf also ``file`` and ``revision`` (of a model on the hub), ``window``, ``n_slots``,
-            ``n_threads`` and ``reuse_prefixes``, as in `structq.engines.onnx.OnnxRuntime`. For
-            transformers also ``device``, ``dtype``, ``revision``, ``window`` and ``n_slots``, as in
-            `structq.engines.transformers.TransformersRuntime`. For onnx also ``file`` (which graph
-            of the folder, such as ``"model_q4"``), ``revision``, ``window``, ``n_slots`` and
-            ``n_threads``, as in `structq.engines.onnx_growing.GrowingOnnxRuntime`. For llamacpp also ``window``,
-            ``n_slots`` and ``n_threads``, as in `structq.engines.llamacpp.LlamaCppLM`. For servers also ``api_base``
-            (the address), ``api_key`` and ``top_logprobs``, as in
-            `structq.engines.servers.ServerLM`.
+        options: Passed to `dspy.LM`: ``temperature``, ``max_tokens``, ``cache``, ... What else each
+            kind of LM takes, such as ``window``, ``n_slots``, ``device`` or ``dry_multiplier``, is
+            listed by ``structq models --options`` and by `structq.engines.options`.
             A local LM does not use DSPy's response cache unless ``cache=True``.
 
     Raises:
@@ -60,7 +54,7 @@ def lm(spec: str, **options: Any) -> dspy.LM:
     from structq.engines.registry import is_local
 
     if not is_local(spec) and "/" not in spec and not _is_gguf(spec):
-        raise InputError(f"unknown LM: {spec!r} ({_ALLOWED} are allowed)", field="lm")
+        raise InputError(f"unknown LM: {spec!r}{_hint(spec)} ({_ALLOWED} are allowed)", field="lm")
     try:
         return _local(spec, options) if is_local(spec) else _remote(spec, options)
     except StructqError:
@@ -79,6 +73,19 @@ def _remote(spec: str, options: dict[str, Any]) -> dspy.LM:
 
         return LlamaCppLM(spec, **options)
     return ServerLM(spec, **options) if is_server(spec) else dspy.LM(spec, **options)
+
+
+def _hint(spec: str) -> str:
+    """What a mistyped name, or the part of a spec before its ``:``, was probably meant to be."""
+    from difflib import get_close_matches
+
+    from structq.engines.options import LOCAL, OTHERS
+    from structq.engines.store import CATALOGUE
+
+    name, colon, rest = spec.partition(":")
+    known = [*LOCAL, *OTHERS] if colon else ["nano", *CATALOGUE]
+    close = get_close_matches(name.lower(), known, n=1)
+    return f": did you mean {close[0] + colon + rest!r}?" if close else ""
 
 
 def _is_gguf(spec: str) -> bool:

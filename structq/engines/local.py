@@ -1,6 +1,7 @@
 """A local LM that answers calls: prompt, window and schema checks in front of one scheduler.
 
-Knows nothing of DSPy and Outlines; `pair` and `outlines_model` are the doors for these.
+It is an Outlines model: its output types and its logits processors are those of Outlines. Knows
+nothing of DSPy; `pair` is the door for that.
 """
 
 from __future__ import annotations
@@ -9,28 +10,24 @@ import json
 import re
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 from tokenizers import Tokenizer
 
-from structq.decoding import Grammars, SlotPlan, TextMatcher, TextRules
+from structq.decoding import Grammars, SlotPlan, TextRules
+from structq.decoding.backend import StructqBackend
+from structq.decoding.processor import ForeignProcessor, RowProcessor
+from structq.engines.calls import Call
 from structq.engines.measured import TokenPlan, measure_row
-from structq.engines.rows import (
-    Answer,
-    Constraint,
-    Row,
-    TextLimits,
-    generate_row,
-)
-from structq.engines.sampling import Sampling
+from structq.engines.outlines_model import LocalModel
+from structq.engines.rows import Answer, Row, TextLimits, generate_row
 from structq.engines.scheduler import Runtime, Scheduler
 from structq.errors import InputError, PromptTooLongError, SchemaError
 
-__all__ = ["Call", "LocalLM", "LocalRuntime"]
+__all__ = ["LocalLM", "LocalRuntime"]
 
 _MAX_PLANS = 256
 _BREAKERS = re.compile(rb"""[\n:"*]""")
@@ -44,41 +41,18 @@ class LocalRuntime(Runtime, Protocol):
         """The tokenizer; not to be changed."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Call:
-    """One prompt and what may answer it."""
-
-    messages: Sequence[tuple[str, str]]
-    """``(role, text)`` turns, the oldest first."""
-    schema: Mapping[str, Any] | None = None
-    """JSON Schema of the answer; free text without one."""
-    text: TextRules | None = None
-    """What the text of the answer must be; with the schema of that one text, or none."""
-    spaced: bool = True
-    """JSON as ``json.dumps`` spaces it; else compact."""
-    constraint: Constraint | None = None
-    """In place of a schema: what one row may say. Serves this call alone."""
-    measure: bool = False
-    """Measure the label slots of the schema instead of generating."""
-    slots: SlotPlan | None = None
-    """In place of a schema: the fixed text and the slots of an answer to be measured."""
-    sampling: Sampling = field(default_factory=Sampling)
-    """How tokens, or labels, are chosen."""
-    max_tokens: int | None = None
-    """Most tokens of the answer; the window limits it in any case."""
-    stop: tuple[str, ...] = ()
-    """Free text ends before the first of these."""
-    listen: Callable[[Sequence[int]], None] | None = None
-    """Called in the worker with the tokens so far whenever the row has new ones."""
-
-
-class LocalLM:
+class LocalLM(LocalModel):
     """A runtime with its grammars and its scheduler; safe to use from any thread.
+
+    What a row may say next is decided by an ``OutlinesLogitsProcessor``, which `StructqBackend`
+    makes for each row. Score slots alone need none: their text is forced, and what is read there
+    are the logits as the LM gave them.
 
     The worker ends when the object is closed, collected, or at exit of the process.
     """
 
     def __init__(self, runtime: LocalRuntime) -> None:
+        super().__init__()
         self.name = runtime.name
         self.window = runtime.window
         self.form: str = getattr(runtime, "form", "text")
@@ -135,9 +109,8 @@ class LocalLM:
         prompt = self._runtime.encode(call.messages)
         if call.measure or call.slots is not None:
             return self._measured(call, prompt)
-        constraint = self._constraint(call)
-        n_needed = constraint.n_needed if isinstance(constraint, TextMatcher) else 1
-        room = self._room(prompt, n_needed=n_needed)
+        processor = self._processor(call)
+        room = self._room(prompt, n_needed=processor.n_needed)
         limits = TextLimits(
             max_tokens=min(call.max_tokens or room, room),
             eos_token_id=self._runtime.eos_token_id,
@@ -146,21 +119,29 @@ class LocalLM:
         )
         return generate_row(
             prompt,
-            constraint,
+            processor,
             limits=limits,
             sampling=call.sampling,
             decode=self._runtime.decode,
             listen=call.listen,
         )
 
-    def _constraint(self, call: Call) -> Constraint:
-        if call.constraint is not None:
-            return call.constraint
-        if call.text is None and call.schema is not None:
-            return self.grammars.matcher(call.schema, spaced=call.spaced)
+    @cached_property
+    def _backends(self) -> dict[bool, StructqBackend]:
+        return {spaced: StructqBackend(self.grammars, spaced=spaced) for spaced in (True, False)}
+
+    def _processor(self, call: Call) -> RowProcessor:
+        """What decides at each step what the row may say."""
+        if call.processor is not None:
+            return ForeignProcessor(call.processor)
+        backend, schema = self._backends[call.spaced], call.output_type
+        if call.text is None and schema is not None:
+            return backend.get_json_schema_logits_processor(
+                schema.schema, schema.whitespace_pattern
+            )
         rules = call.text or TextRules()
-        rules.check(call.schema)
-        return self.grammars.text_matcher(rules, spaced=call.spaced)
+        rules.check(None if schema is None else json.loads(schema.schema))
+        return backend.get_text_logits_processor(rules)
 
     @cached_property
     def _breakers(self) -> frozenset[int]:
@@ -187,13 +168,12 @@ class LocalLM:
 
     def _plan(self, call: Call) -> TokenPlan | None:
         """The plan of a call in tokens, or ``None`` if its schema has free parts; kept."""
-        if call.slots is None and call.schema is None:
-            return None
-        key = call.slots or (json.dumps(call.schema), call.spaced)
+        schema = None if call.output_type is None else call.output_type.schema
+        key = call.slots or (schema or "", call.spaced)
         with self._lock:
             if key in self._plans:
                 return self._plans[key]
-        steps = call.slots or SlotPlan.of(call.schema or {}, spaced=call.spaced)
+        steps = call.slots or SlotPlan.of(json.loads(schema or "{}"), spaced=call.spaced)
         plan = TokenPlan(steps, self.grammars.vocabulary) if steps and steps.slots else None
         with self._lock:
             if len(self._plans) >= _MAX_PLANS:

@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from structq.errors import InputError
 
-__all__ = ["open_session", "passes", "untouched"]
+__all__ = ["PASS_TOKENS", "open_session", "passes", "untouched"]
 
-_CHUNK = 128
+PASS_TOKENS = 128
 """Tokens of a pass. Attention scores, and the logits of a graph that cannot leave any out, take
 memory in proportion to it; the time of a long prompt is least near 128 (of 64 to 2,048)."""
 
 
-def passes(n_tokens: int) -> Iterator[tuple[int, int]]:
-    """Where the passes over so many tokens begin and end.
+def passes(n_tokens: int, most: int = PASS_TOKENS) -> Iterator[tuple[int, int]]:
+    """Where the passes over so many tokens, each of ``most`` at most, begin and end.
 
     Attention works through the tokens of a pass in blocks of a multiple of eight, and a block with
     one token is summed in another order than all others. So no pass has one token more than that,
@@ -30,7 +30,7 @@ def passes(n_tokens: int) -> Iterator[tuple[int, int]]:
     """
     first = 0
     while first < n_tokens:
-        size = min(_CHUNK, n_tokens - first)
+        size = min(most, n_tokens - first)
         if size > 1 and (size % 8 == 1 or first + size + 1 == n_tokens):
             size -= 2 if size % 8 == 1 else 1
         yield first, first + size
@@ -53,8 +53,10 @@ def open_session(path: Path, n_threads: int | None) -> ort.InferenceSession:
     """A session on the CPU; ``n_threads`` as in `structq.engines.onnx.OnnxRuntime`.
 
     Raises:
-        InputError: The file is no graph that onnxruntime can run.
+        InputError: The file is no graph that onnxruntime can run, or there are no threads.
     """
+    if n_threads is not None and n_threads < 1:
+        raise InputError(f"n_threads must be 1 or more: found {n_threads}", field="n_threads")
     options = ort.SessionOptions()
     options.intra_op_num_threads = n_threads or min(2, os.cpu_count() or 1)
     options.inter_op_num_threads = 1

@@ -1,20 +1,19 @@
-"""A local LM as an `outlines.models.Model`, for users of Outlines without DSPy.
+"""What makes a local LM an `outlines.models.Model`: its prompts, output types and generations.
 
-Outlines' own ``Generator`` knows a closed list of models and refuses others, so the model compiles
-output types itself: with llguidance, compact JSON, a matcher for each row.
+Outlines' own ``Generator`` knows a closed list of models and refuses others; ``generator`` is its
+stand-in here.
 """
 
 from __future__ import annotations
 
 import json
 import queue
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 from outlines.generator import BlackBoxGenerator
 from outlines.inputs import Chat
 from outlines.models.base import Model, ModelTypeAdapter
@@ -22,19 +21,18 @@ from outlines.processors import OutlinesLogitsProcessor
 from outlines.types import JsonSchema
 from outlines.types.dsl import python_types_to_terms
 
-from structq.engines.local import Call, LocalLM
-from structq.engines.onnx import OnnxRuntime
-from structq.engines.rows import Answer, Logits
+from structq.engines.calls import Call, json_schema
+from structq.engines.rows import Answer
 from structq.engines.sampling import Sampling
 from structq.errors import InputError
 
-__all__ = ["OnnxModel"]
+__all__ = ["LocalModel"]
 
 _Input = str | Chat
 
 
-class OnnxModel(Model):
-    """A decoder on onnxruntime behind Outlines' model interface.
+class LocalModel(Model):
+    """The Outlines side of a local LM, ``structq.lm("nano").engine.lm`` for one.
 
     Prompts are strings (one user turn) or `outlines.inputs.Chat`. Output types are pydantic models,
     dataclasses, typed dicts, `outlines.types.JsonSchema`, a dict that is a JSON Schema, or an
@@ -42,20 +40,34 @@ class OnnxModel(Model):
     those that the type names. Settings of a call are ``max_tokens``, ``temperature`` (0),
     ``top_p``, ``top_k``, ``seed`` and ``stop``.
 
-    Args:
-        lm: A folder with ``model.onnx``, ``tokenizer.json`` and ``model.json``, or an open LM.
-
     Example:
-        >>> model = OnnxModel("path/to/lm")  # doctest: +SKIP
-        >>> model("Name a colour.", {"enum": ["red", "blue"]}, max_tokens=8)  # doctest: +SKIP
+        >>> model = structq.lm("nano").engine.lm
+        >>> model("Name a colour.", {"enum": ["red", "blue"]}, max_tokens=8)
         '"blue"'
     """
 
     tensor_library_name = "numpy"
+    form: str
+    """How the LM writes answers best."""
 
-    def __init__(self, lm: str | Path | LocalLM) -> None:
-        self.lm = lm if isinstance(lm, LocalLM) else LocalLM(OnnxRuntime(lm))
+    def __init__(self) -> None:
         self.type_adapter = _TypeAdapter()
+
+    @abstractmethod
+    def submit(self, call: Call) -> Future[Answer]:
+        """Queues a call."""
+
+    @abstractmethod
+    def submit_all(self, calls: Sequence[Call]) -> list[Future[Answer]]:
+        """Queues calls together; futures in order."""
+
+    @abstractmethod
+    def encode(self, messages: Sequence[tuple[str, str]]) -> list[int]:
+        """Tokens of a prompt."""
+
+    @abstractmethod
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Text of tokens."""
 
     def __call__(
         self,
@@ -96,7 +108,7 @@ class OnnxModel(Model):
 
     def generate(self, model_input: _Input, output_type: Any = None, **settings: Any) -> str:
         """The answer to one prompt; raises as `LocalLM.submit` does."""
-        return self.lm.submit(self._call(model_input, output_type, settings)).result().text
+        return self.submit(self._call(model_input, output_type, settings)).result().text
 
     def generate_batch(
         self, model_input: list[_Input], output_type: Any = None, **settings: Any
@@ -106,7 +118,7 @@ class OnnxModel(Model):
             # A processor holds the state of one generation.
             return [self.generate(one, output_type, **settings) for one in model_input]
         calls = [self._call(one, output_type, settings) for one in model_input]
-        return [future.result().text for future in self.lm.submit_all(calls)]
+        return [future.result().text for future in self.submit_all(calls)]
 
     def generate_stream(
         self, model_input: _Input, output_type: Any = None, **settings: Any
@@ -114,8 +126,8 @@ class OnnxModel(Model):
         """The answer in pieces as it grows; leaving the iterator cancels the row."""
         pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         call = self._call(model_input, output_type, settings)
-        growing = _Growing(self.lm, pieces)
-        future = self.lm.submit(replace(call, listen=growing))
+        growing = _Growing(self, pieces)
+        future = self.submit(replace(call, listen=growing))
         future.add_done_callback(lambda _: pieces.put(None))
         return _pieces(future, growing, pieces)
 
@@ -129,14 +141,14 @@ class OnnxModel(Model):
             )
         stop = settings.pop("stop", None) or ()
         limit = settings.pop("max_tokens", None)
-        shape: dict[str, Any] = {"schema": self.type_adapter.format_output_type(output_type)}
+        shape: dict[str, Any] = {"output_type": self.type_adapter.format_output_type(output_type)}
         if isinstance(output_type, OutlinesLogitsProcessor):
             output_type.reset()  # type: ignore[no-untyped-call]
-            prompt = self.lm.encode(turns)
-            shape = {"constraint": _Processed(output_type, prompt)}
+            shape = {"processor": output_type}
         return Call(
             messages=turns,
             sampling=Sampling(**settings),
+            spaced=self.form != "compact",
             max_tokens=limit,
             stop=(stop,) if isinstance(stop, str) else tuple(stop),
             **shape,
@@ -159,11 +171,11 @@ class _TypeAdapter(ModelTypeAdapter):
             raise InputError("every turn of a Chat must be text", field="model_input")
         return turns
 
-    def format_output_type(self, output_type: Any = None) -> dict[str, Any] | None:
+    def format_output_type(self, output_type: Any = None) -> JsonSchema | None:
         if output_type is None or isinstance(output_type, OutlinesLogitsProcessor):
             return None
         if isinstance(output_type, dict):
-            return _closed(output_type)
+            return json_schema(_closed(output_type))
         term = python_types_to_terms(output_type)
         if not isinstance(term, JsonSchema):
             raise InputError(
@@ -171,7 +183,7 @@ class _TypeAdapter(ModelTypeAdapter):
                 "JsonSchema, JSON Schema as dict, or numpy logits processor is allowed)",
                 field="output_type",
             )
-        return _closed(json.loads(term.schema))
+        return json_schema(_closed(json.loads(term.schema)))
 
 
 def _closed(schema: dict[str, Any]) -> dict[str, Any]:
@@ -191,30 +203,10 @@ def _closed_under(keyword: str, value: Any) -> Any:
     return _closed(value) if is_schema else value
 
 
-class _Processed:
-    """An Outlines logits processor as the constraint of one row."""
-
-    is_complete = False
-
-    def __init__(self, processor: OutlinesLogitsProcessor, prompt: Sequence[int]) -> None:
-        self._processor = processor
-        self._tokens = list(prompt)
-
-    def apply(self, logits: Logits) -> None:
-        allowed = self._processor(np.array([self._tokens]), logits[None])
-        logits[:] = np.asarray(allowed)[0]
-
-    def consume(self, token: int) -> None:
-        self._tokens.append(token)
-
-    def forced(self) -> list[int]:
-        return []
-
-
 class _Growing:
     """Turns growing token lists into the pieces of text that are new and whole."""
 
-    def __init__(self, lm: LocalLM, pieces: queue.SimpleQueue[str | None]) -> None:
+    def __init__(self, lm: LocalModel, pieces: queue.SimpleQueue[str | None]) -> None:
         self._lm = lm
         self._pieces = pieces
         self.said = ""
@@ -243,8 +235,8 @@ def _pieces(
 
 
 def _check_backend(backend: str | None) -> None:
-    if backend not in (None, "llguidance"):
+    if backend not in (None, "structq", "llguidance"):
         raise InputError(
-            f"unknown backend: {backend!r} (only 'llguidance' keeps the bounds of a schema)",
+            f"unknown backend: {backend!r} ('structq' alone keeps the bounds of a schema)",
             field="backend",
         )

@@ -15,10 +15,12 @@ from typing import Any, ClassVar
 
 from dspy import lm15
 from dspy.lm15 import Config, Message, Request, Response, Usage
+from outlines.types import JsonSchema
 
 from structq.decoding import SlotPlan, TextRules
+from structq.engines.calls import Call, json_schema
 from structq.engines.judgments import Answers, judged, judgment_schema, wanted_judgments
-from structq.engines.local import Call, LocalLM
+from structq.engines.local import LocalLM
 from structq.engines.registry import open_lm, spec_of
 from structq.engines.rows import Answer, MeasuredSlot
 from structq.engines.sampling import Sampling
@@ -166,7 +168,7 @@ def _call(
     )
     call = Call(
         messages=_turns(request),
-        schema=schema if judgments is None else judgment_schema(judgments),
+        output_type=_output_type(schema if judgments is None else judgment_schema(judgments)),
         measure=bool(own.get("measure", False)) or judgments is not None,
         slots=_slot_plan(own["slots"]) if "slots" in own else None,
         text=text,
@@ -176,6 +178,10 @@ def _call(
         stop=tuple(config.stop),
     )
     return call, judgments
+
+
+def _output_type(schema: Mapping[str, Any] | None) -> JsonSchema | None:
+    return None if schema is None else json_schema(schema)
 
 
 def _refuse_to_stream(request: Request) -> None:
@@ -294,7 +300,7 @@ def _provider_data(answer: Answer) -> dict[str, Any]:
         data["distributions"] = [slot.probabilities.tolist() for slot in answer.slots]
         data["label_mass"] = [slot.mass for slot in answer.slots]
     if answer.cut:
-        data["cut"] = answer.cut
+        data["cut"] = answer.cut._asdict()
     return data
 
 

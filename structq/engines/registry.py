@@ -7,13 +7,15 @@ A spec is a kind, a place, and what else decides how the weights are opened:
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from structq.engines.hub import hub_file, hub_folder, looks_like_hub_id
 from structq.engines.local import LocalLM, LocalRuntime
+from structq.engines.options import LOCAL
+from structq.engines.store import CATALOGUE, name_of, path_of
 from structq.errors import InputError
 
 __all__ = ["is_local", "open_lm", "opening_options", "spec_of"]
@@ -22,32 +24,11 @@ _NANO = Path(__file__).resolve().parent.parent / "nano"
 _OPEN: dict[str, LocalLM] = {}
 _LOCK = threading.Lock()
 
-
-def _flag(value: Any) -> bool:
-    """A truth value, or the word for one in a spec."""
-    words = {"true": True, "1": True, "false": False, "0": False}
-    if str(value).lower() not in words:
-        raise ValueError
-    return words[str(value).lower()]
-
-
-_OPTIONS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
-    "nano": {},
-    "gguf": {
-        "file": str,
-        "revision": str,
-        "window": int,
-        "n_slots": int,
-        "n_threads": int,
-        "reuse_prefixes": _flag,
-    },
-    "onnx": {"file": str, "revision": str, "window": int, "n_slots": int, "n_threads": int},
-    "transformers": {"device": str, "dtype": str, "revision": str, "window": int, "n_slots": int},
-}
-"""What may be said about opening each kind of LM, and the type of it."""
+_OPTIONS = LOCAL
+"""What may be said about opening each kind of LM."""
 
 _ALLOWED = (
-    "'nano', 'gguf:<file or hub id>', 'onnx:<folder or hub id>' and "
+    "'smollm2', 'nano', 'gguf:<file or hub id>', 'onnx:<folder or hub id>' and "
     "'transformers:<folder or hub id>' are allowed"
 )
 
@@ -55,20 +36,21 @@ _ALLOWED = (
 def is_local(spec: str) -> bool:
     """Whether the spec names an LM that runs in this process."""
     kind = spec.partition(":")[0]
-    return spec == "nano" if kind == "nano" else kind in _OPTIONS
+    return spec == "nano" if kind == "nano" else kind in _OPTIONS or _is_pulled_by_name(spec)
 
 
 def opening_options(spec: str) -> frozenset[str]:
     """Names of the options that belong to opening the LM and not to its calls."""
-    return frozenset(_OPTIONS.get(spec.partition(":")[0], ()))
+    kind = "gguf" if _is_pulled_by_name(spec) else spec.partition(":")[0]
+    return frozenset(_OPTIONS.get(kind, ()))
 
 
 def open_lm(spec: str, **options: Any) -> LocalLM:
     """The open LM of a spec, opened on first use.
 
     Args:
-        spec: ``"nano"``, ``"gguf:<file or hub id>"``, ``"onnx:<folder or hub id>"`` or
-            ``"transformers:<folder or hub id>"``.
+        spec: ``"smollm2"``, ``"nano"``, ``"gguf:<file or hub id>"``, ``"onnx:<folder or hub id>"``
+            or ``"transformers:<folder or hub id>"``.
         options: As they may also stand behind a ``?`` in the spec.
 
     Raises:
@@ -102,6 +84,9 @@ def _parse(spec: str, given: Mapping[str, Any]) -> tuple[str, str, dict[str, Any
     """Kind, place and options of a spec; folders are absolute."""
     kind, _, rest = ("nano", "", str(_NANO)) if spec == "nano" else spec.partition(":")
     place, _, query = rest.partition("?")
+    if _is_pulled_by_name(spec):
+        name, _, query = spec.partition("?")
+        kind, place = "gguf", str(path_of(name))
     if not is_local(spec) or not place:
         raise InputError(f"not a local LM: {spec!r} ({_ALLOWED})", field="lm")
     known = _OPTIONS[kind]
@@ -115,10 +100,10 @@ def _parse(spec: str, given: Mapping[str, Any]) -> tuple[str, str, dict[str, Any
                 field=name,
             )
         try:
-            options[name] = known[name](value)
+            options[name] = known[name].parse(value)
         except ValueError as error:
             raise InputError(
-                f"{name} is no {known[name].__name__.strip('_')}: {value!r}", field=name
+                f"{name} is no {known[name].type.__name__}: {value!r}", field=name
             ) from error
     path = Path(place).expanduser()
     if path.exists() or not looks_like_hub_id(place):
@@ -132,7 +117,13 @@ def _key(kind: str, place: str, options: Mapping[str, Any]) -> str:
     if kind == "nano":
         return "nano"
     query = urlencode(sorted(options.items()))
-    return f"{kind}:{place}" + (f"?{query}" if query else "")
+    # A program that is saved under the name opens on another machine, where the path differs.
+    name = name_of(Path(place)) if kind == "gguf" else None
+    return (name or f"{kind}:{place}") + (f"?{query}" if query else "")
+
+
+def _is_pulled_by_name(spec: str) -> bool:
+    return spec.partition("?")[0] in CATALOGUE
 
 
 def _open(kind: str, place: str, options: Mapping[str, Any]) -> LocalRuntime:
@@ -175,7 +166,7 @@ def _open_gguf(place: str, options: Mapping[str, Any]) -> LocalRuntime:
     options, path = dict(options), Path(place)
     file, revision = options.pop("file", None), options.pop("revision", None)
     if not path.exists() and looks_like_hub_id(place) and path.suffix != ".gguf":
-        path = hub_file(place, file=file, revision=revision)
+        path = hub_file(place, file=file, ending=".gguf", revision=revision)
     elif file or revision:
         raise InputError(
             f"{place!r} is a file here: file and revision are for models of the hub",

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from structq.decoding import Cut
+from structq.decoding.processor import RowProcessor
 from structq.engines.sampling import Sampler, Sampling
 
 __all__ = [
     "Answer",
-    "Constraint",
     "Extend",
     "Logits",
     "MeasuredSlot",
@@ -61,8 +62,8 @@ class Answer:
     """Forward passes in which the row took part, the prompt's included."""
     n_forced_tokens: int
     """Tokens of the answer that were appended without being sampled."""
-    cut: str = ""
-    """What was said behind the end of the answer: a repetition, or more than it may hold."""
+    cut: Cut | None = None
+    """What was said behind the end of the answer, if anything."""
     slots: tuple[MeasuredSlot, ...] | None = None
     """The measured label slots in order, or ``None`` if the answer was generated."""
 
@@ -82,26 +83,6 @@ class MeasuredSlot:
 Row = Generator[Extend | Step, Logits, Answer]
 
 
-class Constraint(Protocol):
-    """What a row may say next; `structq.decoding.RowMatcher` is one."""
-
-    def apply(self, logits: Logits) -> None:
-        """Writes ``-inf`` over the logits ``(n_vocab,)`` of every token that is not allowed."""
-
-    def consume(self, token: int) -> None:
-        """Takes note that the row said this token."""
-
-    def forced(self) -> list[int]:
-        """Tokens that can only come next; not consumed by this call."""
-
-    def finish(self, text: str) -> tuple[str, str]:
-        """The answer as it counts, and what was cut off its end."""
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether nothing but the end of the text can follow."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class TextLimits:
     """Where a generated text ends at the latest."""
@@ -118,7 +99,7 @@ class TextLimits:
 
 def generate_row(
     prompt: Sequence[int],
-    constraint: Constraint,
+    processor: RowProcessor,
     *,
     limits: TextLimits,
     sampling: Sampling,
@@ -132,28 +113,27 @@ def generate_row(
 
     Args:
         prompt: Tokens of the prompt; at least one.
-        constraint: What the row may say.
+        processor: What the row may say.
         limits: Where the text ends at the latest.
         sampling: How a token is chosen.
         decode: Tokens to text.
         listen: Called with the tokens of the answer whenever there are new ones.
     """
     sampler = Sampler(sampling, limits.breakers)
-    output, pending = list[int](), list(prompt)
+    said, output, pending = _Said(prompt, limits.max_tokens), list[int](), list(prompt)
     n_passes = n_forced = 0
     text: str | None = None
     reason: Literal["stop", "length"] = "stop"
     while True:
-        forced = constraint.forced()[: limits.max_tokens - len(output)]
-        for token in forced:
-            constraint.consume(token)
+        forced = processor.forced(said.ids)[: limits.max_tokens - len(output)]
+        said.add(forced)
         sampler.said(forced)
         n_forced += len(forced)
         output += forced
         pending += forced
         if listen is not None and output:
             listen(output)
-        if constraint.is_complete:
+        if processor.is_complete(said.ids):
             break
         if len(output) >= limits.max_tokens:
             reason = "length"
@@ -161,19 +141,25 @@ def generate_row(
         alone = len(pending) > 1 or not n_passes
         logits = yield Extend(pending) if alone else Step(pending[0])
         n_passes += 1
-        token = _choose(logits[-1], constraint, sampler)
+        sampler.penalise(logits[-1])
+        # Outlines types ids and logits as one and the same kind of tensor.
+        masked: Any = cast(Any, processor)(said.ids[None], logits[-1:])
+        token = sampler.choose(masked[0])
         if token == limits.eos_token_id:
             break
+        said.add((token,))
+        sampler.said((token,))
         output.append(token)
         pending = [token]
         text = _stopped(output, limits.stop, decode)
         if text is not None:
             break
-    said, cut = decode(output) if text is None else text, ""
+    cut: Cut | None = None
+    answer = decode(output) if text is None else text
     if text is None and reason == "stop":
-        said, cut = constraint.finish(said)
+        answer, cut = processor.finish(answer)
     return Answer(
-        text=said,
+        text=answer,
         finish_reason=reason,
         n_prompt_tokens=len(prompt),
         n_output_tokens=len(output),
@@ -183,13 +169,24 @@ def generate_row(
     )
 
 
-def _choose(logits: Logits, constraint: Constraint, sampler: Sampler) -> int:
-    sampler.penalise(logits)
-    constraint.apply(logits)
-    token = sampler.choose(logits)
-    constraint.consume(token)
-    sampler.said((token,))
-    return token
+class _Said:
+    """The tokens of a row, prompt included, in one array that only grows."""
+
+    def __init__(self, prompt: Sequence[int], n_most: int) -> None:
+        self._n = len(prompt)
+        self._tokens = np.empty(len(prompt) + n_most + 1, np.int64)
+        self._tokens[: self._n] = prompt
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """Shape ``(n,)``; a view."""
+        return self._tokens[: self._n]
+
+    def add(self, tokens: Sequence[int]) -> None:
+        """Appends tokens."""
+        end = self._n + len(tokens)
+        self._tokens[self._n : end] = tokens
+        self._n = end
 
 
 def _stopped(

@@ -175,7 +175,7 @@ def _record(question: Ask, seen: list[Answer], attempts: int) -> dict[str, Any]:
     if last:
         record |= {"form": last.form, "constrained": last.constrained}
     if last and last.cut:
-        record["cut"] = last.cut
+        record["cut"] = dict(last.cut)
     if last and last.label_mass:
         record["label_mass"] = list(last.label_mass)
     if last and last.unmeasured:

@@ -39,6 +39,9 @@ class Tally:
     compares: bool = False
     """Whether the first response is an original and the others stand against it."""
 
+    judged_by_writer: bool = False
+    """Whether the LM that scores the responses is the one that wrote the evolutions."""
+
     n_rows: int = 0
     """Rows finished, failed ones included."""
 

@@ -92,7 +92,7 @@ def test_forced_runs_between_steps_are_consumed() -> None:
     processor = RowwiseProcessor(ROOM, [score_schema(1, [1, 2])])
     logits = np.zeros((1, N_VOCAB), dtype=np.float32)
     processor(np.array([PROMPT]), logits)
-    run = ROOM.vocabulary.tokenize('{"scores":[')
+    run = ROOM.vocabulary.tokenize('{"scores": [')
     masked = processor(np.array([PROMPT + run]), logits)[0]
     allowed = {ROOM.vocabulary.tokens[at] for at in np.flatnonzero(np.isfinite(masked))}
     assert allowed == {b"1", b"2"}

@@ -324,7 +324,7 @@ def test_a_text_ends_where_it_begins_to_repeat_itself(
     answer, rest = row.finish(said)
     assert value_of(answer, form).casefold().startswith(kept.casefold()[:8])
     assert repeated_from(value_of(answer, form)) is None
-    assert cut is None or (value_of(answer, form), rest) == (kept, cut)
+    assert cut is None or (value_of(answer, form), rest) == (kept, (cut, "repetition"))
 
 
 @FORMS
@@ -349,7 +349,8 @@ def test_a_text_that_is_too_long_ends_with_its_last_whole_sentence(form: str) ->
     assert row.is_complete
     answer, cut = row.finish(said)
     assert value_of(answer, form) == "First a short one."
-    assert cut.startswith("Then another that is a")
+    assert cut.text.startswith("Then another that is a")
+    assert cut.reason == "length"
 
 
 @FORMS

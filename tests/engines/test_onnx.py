@@ -251,3 +251,45 @@ def test_a_spoiled_folder_is_named(tiny_folder, tmp_path, spoil, message):
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(InputError, match="no such folder"):
         OnnxRuntime(tmp_path / "missing")
+
+
+def test_roles_of_one_token_are_a_template_like_any_other(runtime):
+    """The tokens of nano's prompts, as they were before its roles became a template."""
+    texts = [" Hello \n", "", "a<|end|>b <|user|>", "one\n\n  two", "<|", "Straße 東京 🙂"]
+    tokenizer = runtime.tokenizer
+    header, end = tokenizer.token_to_id("<|user|>"), tokenizer.token_to_id("<|end|>")
+    for text in texts:
+        body = tokenizer.encode(text, add_special_tokens=False).ids
+        wanted = [header, *body, end, tokenizer.token_to_id("<|assistant|>")]
+        assert runtime.encode([("user", text)]) == wanted
+        assert runtime.encode([("system", text), ("user", text)]) == [
+            tokenizer.token_to_id("<|system|>"),
+            *body,
+            end,
+            *wanted,
+        ]
+
+
+def test_each_lm_says_how_it_writes_best(runtime, tiny_folder, tmp_path):
+    assert runtime.form == "compact"
+    shutil.copytree(tiny_folder, tmp_path / "tiny")
+    facts = json.loads((tmp_path / "tiny/model.json").read_text())
+    (tmp_path / "tiny/model.json").write_text(json.dumps(facts | {"form": "json"}))
+    assert OnnxRuntime(tmp_path / "tiny", n_slots=1).form == "json"
+
+
+def test_a_pass_covers_only_the_rows_that_are_asked_for(runtime, monkeypatch):
+    for slot in (0, 9, 20, 31):
+        runtime.extend(slot, ids(30 + slot, slot), 1)
+    alone = [runtime.step([slot], [slot + 5])[0] for slot in (9, 31)]
+    for slot in (9, 31):
+        runtime.rewind(slot, 30 + slot)
+    run, n_rows = runtime._run, []
+    monkeypatch.setattr(
+        runtime,
+        "_run",
+        lambda first, ids, *rest: n_rows.append(len(ids)) or run(first, ids, *rest),
+    )
+    np.testing.assert_array_equal(runtime.step([9, 31], [14, 36]), alone)
+    assert n_rows == [2]
+    assert [runtime.length(slot) for slot in (0, 9, 20, 31)] == [30, 40, 50, 62]

@@ -7,18 +7,25 @@ import numpy as np
 import pytest
 from outlines.generator import SteerableGenerator
 from outlines.inputs import Chat
+from outlines.models.base import Model
 from outlines.processors import OutlinesLogitsProcessor
 from outlines.types import JsonSchema
 from pydantic import BaseModel, Field
 
 from structq.decoding import RowwiseProcessor
-from structq.engines.outlines_model import OnnxModel
-from structq.errors import InputError, PromptTooLongError, SchemaError
+from structq.decoding.processor import RowProcessor
+from structq.engines.calls import Call, json_schema
+from structq.engines.local import LocalLM
+from structq.engines.onnx import OnnxRuntime
+from structq.errors import InputError, PromptTooLongError, SchemaError, StructqError
 
 
 class Rating(BaseModel):
     stars: int = Field(ge=1, le=5)
     note: str = Field(max_length=12)
+
+
+RATING = {**Rating.model_json_schema(), "additionalProperties": False}
 
 
 @dataclass
@@ -29,9 +36,14 @@ class Verdict:
 
 @pytest.fixture(scope="module")
 def model(tiny_folder):
-    model = OnnxModel(tiny_folder)
+    model = LocalLM(OnnxRuntime(tiny_folder))
     yield model
-    model.lm.close()
+    model.close()
+
+
+def test_a_local_lm_is_an_outlines_model(model):
+    assert isinstance(model, Model)
+    assert model.tensor_library_name == "numpy"
 
 
 def test_a_pydantic_model_keeps_its_bounds(model):
@@ -58,7 +70,7 @@ def test_a_batch_gives_what_single_calls_give(model):
     prompts = [f"prompt {i} " * (i + 1) for i in range(9)]
     alone = [model(prompt, Rating) for prompt in prompts]
     assert model.batch(prompts, Rating) == alone
-    assert max(model.lm.scheduler.batch_sizes) > 1
+    assert max(model.scheduler.batch_sizes) > 1
 
 
 def test_a_stream_adds_up_to_the_answer(model):
@@ -113,8 +125,8 @@ class OnlyDigits(OutlinesLogitsProcessor):
 
 
 def test_any_numpy_logits_processor_steers_a_row(model):
-    tokens = [model.lm.grammars.vocabulary.tokenize(digit)[0] for digit in "01234"]
-    processor = OnlyDigits(tokens, model.lm.grammars.vocabulary.eos_token_id)
+    tokens = [model.grammars.vocabulary.tokenize(digit)[0] for digit in "01234"]
+    processor = OnlyDigits(tokens, model.grammars.vocabulary.eos_token_id)
     generator = SteerableGenerator.from_processor(model, processor)
     text = generator("count")
     assert len(text) == 3
@@ -124,7 +136,7 @@ def test_any_numpy_logits_processor_steers_a_row(model):
 
 def test_structqs_own_processor_steers_a_row(model):
     schema = {"enum": ["red", "blue"]}
-    processor = RowwiseProcessor(model.lm.grammars, [schema])
+    processor = RowwiseProcessor(model.grammars, [schema])
     assert json.loads(model("colour", processor)) in ("red", "blue")
 
 
@@ -163,3 +175,43 @@ def test_threads_share_the_model(model):
     for thread in threads:
         thread.join()
     assert texts == {n: model(f"prompt {n}", Verdict) for n in range(8)}
+
+
+class Count:
+    """Counts the calls of processors; with ``mask`` off it lets every token through."""
+
+    def __init__(self, monkeypatch, mask=True):
+        self.n = 0
+        real = RowProcessor.process_logits
+
+        def process(processor, input_ids, logits):
+            self.n += 1
+            if mask:
+                return real(processor, input_ids, logits)
+            processor._n_seen = input_ids.shape[1]
+            return logits
+
+        monkeypatch.setattr(RowProcessor, "process_logits", process)
+
+
+def test_the_processor_is_asked_for_each_sampled_token(model, monkeypatch):
+    count = Count(monkeypatch)
+    call = Call(messages=[("user", "x")], output_type=json_schema(RATING), spaced=True)
+    answer = model.submit(call).result()
+    n_sampled = answer.n_output_tokens - answer.n_forced_tokens
+    assert count.n == answer.n_passes
+    assert n_sampled <= count.n <= n_sampled + 1  # the end of the answer may be sampled too
+
+
+@pytest.mark.parametrize("mask", [True, False])
+def test_without_the_processor_random_weights_break_the_schema(model, monkeypatch, mask):
+    Count(monkeypatch, mask=mask)
+    good = 0
+    for seed in range(5):
+        try:
+            text = model("rate", Rating, temperature=2.0, seed=seed, max_tokens=60)
+            Rating.model_validate_json(text)
+            good += 1
+        except (StructqError, ValueError):
+            continue
+    assert good == (5 if mask else 0)

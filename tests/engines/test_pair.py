@@ -380,7 +380,7 @@ def test_other_strings_go_to_dspy():
         ("", "the LM is missing"),
         ("  ", "the LM is missing"),
         (None, "the LM is missing: found None"),
-        ("nanoo", "unknown LM: 'nanoo' .*'nano', 'onnx:<folder or hub id>'"),
+        ("nanoo", r"unknown LM: 'nanoo': did you mean 'nano'\? .*'onnx:<folder or hub id>'"),
         ("gpt-4o", "unknown LM: 'gpt-4o'"),
         ("llamacpp:model.gguf", "no such file"),
         ("onnx:", "not a local LM: 'onnx:'"),

@@ -3,6 +3,6 @@
 Knows nothing of schemas and DSPy, and needs neither torch nor llama.cpp.
 """
 
-from structq.engines.gguf.convert import convert
+from structq.engines.gguf.conversion import convert
 
 __all__ = ["convert"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from structq.nano.export import chat_template
 from structq.nano.graph import DecoderConfig, Storage, write_onnx
 
 __all__ = ["write_package"]
@@ -38,6 +39,8 @@ def write_package(trained: Path, directory: Path, *, storage: Storage = "int8") 
         "n_vocab": config.n_vocab,
         "window": config.window,
         "chat": _CHAT,
+        "chat_template": chat_template(_CHAT),
+        "form": "compact",
         "sha256": digest,
     }
     (directory / "model.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf8")
