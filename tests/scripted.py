@@ -142,6 +142,9 @@ _FIRST_SECTION = re.compile(
     r"^(?:\[instruction([a-z]*)\]|Instruction((?: [a-z]+)?):)$", re.MULTILINE
 )
 
+_LIMITS = re.compile(r"\n\n(?:(?:Add|Use) at (?:least|most) \d+ words\.(?: |\Z))+\Z")
+"""What an evolution must keep to, as it stands behind the response."""
+
 
 def body_of(prompt: str, section: str) -> str:
     """The text of a section of a packaged prompt, whatever its mark.
@@ -157,7 +160,8 @@ def body_of(prompt: str, section: str) -> str:
     name = f"Response {section}" if section.isdigit() else section.capitalize()
     body = prompt.split(f"\n{name}{first[2]}:\n", 1)[1]
     # The mark is such that no text of a row holds a heading with it.
-    return re.split(rf"\n\n(?:Response(?: \d+)?|Rewritten response){first[2]}:(?:\n|\Z)", body)[0]
+    body = re.split(rf"\n\nResponse(?: \d+)?{first[2]}:\n", body)[0]
+    return _LIMITS.sub("", body)
 
 
 def make_lm(engine: ScriptedEngine, **options: Any) -> dspy.LM:

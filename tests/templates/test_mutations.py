@@ -55,9 +55,10 @@ def test_the_compact_prompt_is_the_one_of_nano():
 
 @pytest.mark.parametrize("form", ["text", "json"])
 @pytest.mark.parametrize("adds", [False, True])
-def test_what_the_answer_must_keep_to_is_said_before_the_row(form, adds):
+def test_what_the_answer_must_keep_to_is_said_once_outside_of_the_row(form, adds):
     prompt = render("Make it rhyme.", form=form, limits=LIMITS, adds=adds)
-    assert prompt.index(LIMITS) < prompt.index("Instruction:\nWhy?")
+    assert prompt.count(LIMITS) == 1
+    assert body_of(prompt, "response") == "Because."
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
