@@ -386,7 +386,7 @@ def test_white_space_around_a_text_goes_but_for_that_of_a_literal():
 @pytest.mark.parametrize("blank", ["", " ", "\n\t"], ids=repr)
 def test_a_blank_text_is_refused(blank):
     engine = ScriptedEngine(lambda request: blank, form="text")
-    with pytest.raises(OutputError, match="empty|blank"):
+    with pytest.raises(OutputError, match=r"empty|blank"):
         asked_of(engine, EvolveResponse, **ROW)
 
 
