@@ -46,11 +46,20 @@ _ECHOES = (
     re.compile(r'\{\s*\\?"evolved_response\\?"\s*:'),
     re.compile(r"Reply with (?:JSON|the (?:re|e)\w+ response|the whole response)", re.IGNORECASE),
     re.compile(r"Keep everything in the response that is right", re.IGNORECASE),
+    re.compile(r"(?:Use|Add) at (?:most|least) \d+ words", re.IGNORECASE),
     re.compile(r"^\W*(?:the )?(?:rewritten|evolved) response\b[*_]*\s*(?::|$)", re.I | re.M),
     re.compile(
         r"^\W*here(?:[’']s| is) (?:a|the|your|my) (?:\w+ )?(?:rewritten|revised|improved|evolved) ",
         re.I | re.M,
     ),
+)
+# A text that speaks about the response instead of being it.
+_COMMENT = re.compile(
+    r"(?:^|[.!?]\s+)(?:(?:this|your) (?:\w+ )?(?:response|answer|version|rewrite)|the response) "
+    r"(?:is (?:too|more|now|very|written|not)|has been|was re\w+|includes|provides|should|needs|"
+    r"can be)|\b(?:rewrite|rewriting|revised?|rewritten)\b[^.]{0,20}\bresponse\b|"
+    r"\bI(?: would| will|[’']ll|[’']ve| have)? (?:suggest |recommend )?rew?r[io]t\w+",
+    re.IGNORECASE | re.MULTILINE,
 )
 # What stands for a text that was never written.
 _PLACEHOLDER = re.compile(
@@ -136,7 +145,10 @@ class EvolveCheck:
         found = self._lost(evolved) or self._too_long(evolved) or self._too_short(evolved)
         if found or not self.judge:
             return found
-        for look in (self._unchanged, self._refused, self._empty, self._halved, self._echoed):
+        looks = (
+            self._unchanged, self._refused, self._empty, self._halved, self._echoed, self._commented
+        )  # fmt: skip
+        for look in looks:
             if found := look(evolved):
                 return found
         return None
@@ -205,6 +217,13 @@ class EvolveCheck:
             if part in folded and part not in old:
                 return f"the evolved response repeats the example of the prompt: {shorten(part)}"
         return self._repeated_method(evolved, old)
+
+    def _commented(self, evolved: str) -> str | None:
+        known = f"{self.instruction}\n{self.response}"
+        found = _COMMENT.search(evolved)
+        if found is None or _COMMENT.search(known):
+            return None
+        return f"the evolved response speaks about itself: {shorten(found[0].strip('.!? '))}"
 
     def _repeated_method(self, evolved: str, known: str) -> str | None:
         """A sentence that has no word but those of the template, in whatever order."""

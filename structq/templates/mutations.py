@@ -111,7 +111,7 @@ def _method_prompt(method: str) -> Mutation:
             response=response,
             form=wanted.shown,
             mark=_mark(instruction, response, wanted),
-            limits=f"\n\n{wanted.limits}" if wanted.limits else "",
+            limits=f" {wanted.limits}" if wanted.limits else "",
         )
 
     return render
