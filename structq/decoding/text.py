@@ -60,6 +60,16 @@ class TextRules:
     known: str = ""
     """The text that it is made from; it may repeat this."""
 
+    def __post_init__(self) -> None:
+        texts = ((self.field, str | None), (self.lead, str), (self.known, str))
+        counts = ((self.min_words, int), (self.min_new_words, int))
+        bounds = ((self.max_words, int | None), (self.max_chars, int | None))
+        flags = ((self.anchored, bool), (self.guard, bool))
+        literals = [(self.literals, tuple), *((text, str) for text in self.literals)]
+        for value, kind in (*texts, *counts, *bounds, *flags, *literals):
+            if not isinstance(value, kind):
+                raise TypeError(f"rules for a text: {shorten(value)} is no {kind}")
+
     @property
     def schema(self) -> dict[str, Any] | None:
         """The schema of an answer that is this text and nothing else; ``None`` without a field."""
