@@ -5,10 +5,10 @@ row is a value, is never rendered, and cannot pass for the structure around it: 
 """
 
 from .environment import MAX_TEMPLATE_CHARS
-from .examples import ScoreExample, score_examples
+from .examples import EVOLVE_EXAMPLE, ScoreExample, score_examples
 from .library import default_criteria, default_mutations, read_template
 from .marks import check_text, choose_mark
-from .mutations import Wanted, check_mutation, compile_mutation
+from .mutations import Wanted, check_mutation, compile_mutation, is_method
 from .prompts import (
     check_score_template,
     render_evolve,
@@ -18,6 +18,7 @@ from .prompts import (
 )
 
 __all__ = [
+    "EVOLVE_EXAMPLE",
     "MAX_TEMPLATE_CHARS",
     "ScoreExample",
     "Wanted",
@@ -28,6 +29,7 @@ __all__ = [
     "compile_mutation",
     "default_criteria",
     "default_mutations",
+    "is_method",
     "read_template",
     "render_evolve",
     "render_fields",

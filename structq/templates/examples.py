@@ -1,8 +1,10 @@
-"""Judged examples that stand before a score prompt, in packaged words; knows nothing of LMs.
+"""Examples that stand before a prompt, in packaged words; knows nothing of LMs.
 
-Small LMs that see the form of an answer only described put much of their probability elsewhere.
-Two examples, in which once the first response and once the last is the best, show the form and no
-order.
+Small LMs that see an answer only described speak about it ("Here is a rewritten version ..."), or
+put their probability elsewhere than on scores. An example shows what is wanted: an evolution that
+keeps the response and adds to it; two judged lists, in which once the first response and once the
+last is the best, so that they show no order. They are the same for every row, so their keys and
+values are computed once.
 """
 
 from __future__ import annotations
@@ -10,7 +12,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-__all__ = ["ScoreExample", "score_examples"]
+__all__ = ["EVOLVE_EXAMPLE", "EvolveExample", "ScoreExample", "score_examples"]
+
+
+class EvolveExample(NamedTuple):
+    """One evolution."""
+
+    instruction: str
+    response: str
+    added: str
+    """What stands behind the response in the evolved one."""
+
+
+EVOLVE_EXAMPLE = EvolveExample(
+    "How do I keep my plants alive while I am away?",
+    "Water them well before you leave and move them out of the sun.",
+    "In a shady room the soil stays moist for a week or more. For a longer trip, push a bottle of "
+    "water upside down into each pot, or ask a neighbour to look in once a week.",
+)
 
 
 class ScoreExample(NamedTuple):
