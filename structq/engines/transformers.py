@@ -74,6 +74,7 @@ class TransformersRuntime(ChatRuntime):
         self._windows = _sliding_windows(config, source)
         self._fused = _use_fused_attention(self._model)
         self._keep = _logits_argument(self._model, source)
+        self._memory = _cache_argument(self._model)
         self._chat = chat_format(tokenizer, source)
         self._cache = SlotCache(config.num_hidden_layers)
         self.window = window_of(config, window)
@@ -140,8 +141,8 @@ class TransformersRuntime(ChatRuntime):
                 input_ids=torch.tensor(filled, device=device),
                 attention_mask=self._masks(where),
                 position_ids=where.positions,
-                past_key_values=self._cache,
                 use_cache=True,
+                **{self._memory: self._cache},
                 **({self._keep: n_logits} if self._keep else {}),
             )
             logits: NDArray[np.float32] = output.logits[:, -n_logits:].float().cpu().numpy()
@@ -252,6 +253,12 @@ def _logits_argument(model: Any, source: str) -> str | None:
             field="lm",
         )
     return "logits_to_keep" if "logits_to_keep" in known else None
+
+
+def _cache_argument(model: Any) -> str:
+    """Name of the argument for keys and values; transformers 5.24 renamed it."""
+    known = inspect.signature(model.forward).parameters
+    return "cache" if "cache" in known else "past_key_values"
 
 
 def _fingerprint(source: str, commit: str | None, facts: Sequence[str]) -> str:
