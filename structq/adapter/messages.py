@@ -15,9 +15,9 @@ from structq.errors import InputError
 from structq.schemas import Form, Outputs, outputs_of, to_json
 from structq.signatures import ScoreCall, registered, score_call, score_signature
 from structq.templates import (
-    EVOLVE_EXAMPLE,
     Wanted,
     default_criteria,
+    evolve_examples,
     is_method,
     render_evolve,
     render_fields,
@@ -26,7 +26,6 @@ from structq.templates import (
 )
 
 __all__ = [
-    "LEAD",
     "Style",
     "call_signature",
     "examples_for",
@@ -66,8 +65,6 @@ class Style:
         return outputs.compact_form if self.form == "compact" else outputs.form
 
 
-LEAD = "\n\n"
-"""Between a response that is kept whole and what is added: a paragraph of its own."""
 _OURS = {("instruction", "response", "evolved_response"), ("instruction", "responses", "scores")}
 _OUTPUTS: WeakKeyDictionary[Signature, str] = WeakKeyDictionary()
 
@@ -156,9 +153,7 @@ def examples_for(signature: Signature, style: Style) -> list[dict[str, Any]]:
             for one in examples
         ]
     if is_evolve(signature) and is_method(signature.instructions):
-        instruction, response, added = EVOLVE_EXAMPLE
-        evolved = f"{response}{LEAD if style.adds else ' '}{added}"
-        return [{"instruction": instruction, "response": response, "evolved_response": evolved}]
+        return [example._asdict() for example in evolve_examples(adds=style.adds)]
     return []
 
 

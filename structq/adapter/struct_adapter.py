@@ -11,11 +11,11 @@ from dspy.lm15 import LM15Error, Request, Response
 from structq.errors import InputError
 from structq.schemas import AnswerFormatError, Form, outputs_of, to_json
 from structq.signatures import registered, score_call
+from structq.templates import LEAD
 
 from .answers import Answer, read_answer, read_lines
 from .failures import AnswerError
 from .messages import (
-    LEAD,
     Style,
     call_signature,
     examples_for,

@@ -216,10 +216,9 @@ class TextMatcher:
             raise LMError(f"the rules of the text do not allow token {token} here")
         self._take(token)
         self._after_lines = False
-        if missing := self._missing():
+        self._limit(token)
+        if not self._ended and (missing := self._missing()):
             self._finish_begun(missing[0], len(self._vocabulary.tokens[token]))
-        if not self._queue:
-            self._limit(token)
 
     def forced(self) -> list[int]:
         """Tokens that can only come next, the rest of a literal included; not consumed."""
@@ -391,7 +390,8 @@ class _Words:
 
     def count(self, said: bytearray, start: int) -> int:
         """Words of the text; ``said`` has only grown since the last call."""
-        return self._n + n_words(self._rest(said, start))
+        rest = self._rest(said, start)  # moves what is counted
+        return self._n + n_words(rest)
 
     def count_new(self, said: bytearray, start: int) -> int:
         """Different words of the text that are not known."""

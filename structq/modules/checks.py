@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from structq.errors import shorten
-from structq.templates import EVOLVE_EXAMPLE
+from structq.templates import added_words
 from structq.texts import content_words, n_words, sentences
 
 from .length import Length
@@ -245,4 +245,4 @@ def _fold(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
-_EXAMPLE = [_fold(EVOLVE_EXAMPLE.added[a:b]) for a, b in sentences(EVOLVE_EXAMPLE.added)]
+_EXAMPLE = [_fold(added_words()[a:b]) for a, b in sentences(added_words())]

@@ -378,3 +378,13 @@ def test_a_text_brings_as_many_new_words_as_it_must(
 def test_a_lead_stands_behind_an_anchored_literal() -> None:
     found = say("merged-digits", "First.", form="text", anchored=True, lead="\n\n", min_words=3)
     assert found.startswith("First.\n\n")
+
+
+@FORMS
+def test_words_are_counted_as_they_come(form: str) -> None:
+    text = "Don't stop: 你好 at 3.5 miles, a naïve thing; then 12 more words and an end."
+    most = n_words(text)
+    for limit in range(1, most + 2):
+        row, said = speaks(text, form, max_words=limit)
+        assert row.is_complete == (limit < most)
+        assert limit >= most or n_words(value_of(row.finish(said)[0], form)) <= limit
