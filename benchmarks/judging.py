@@ -4,8 +4,8 @@ The pairs with a better response of LLMBar, HHH and PandaLM are scored; a judge 
 expected score is higher for the better one (a tie is half right). ``mass`` is the probability that
 the LM put on labels at all, at the slots. ``first`` is how often the response that stands first
 wins: far from a half, position is what was measured. The way to ask is chosen by its accuracy on
-one half of the pairs (of those with a mass of .80 or more) and shown on the other. Intervals are 95 %
-bootstraps over pairs.
+one half of the pairs (of those with a mass of .80 or more) and shown on the other. Intervals are
+95 % bootstraps over pairs.
 
     python benchmarks/judging.py [--lm smollm2] [--data DIR] [--pairs N]
 

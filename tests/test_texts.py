@@ -1,5 +1,7 @@
 """Words and sentences of any script."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -174,7 +176,7 @@ def test_sentences_are_all_of_a_text_but_its_white_space(text):
     spans = sentences(text)
     assert all(text[a:b] == text[a:b].strip() != "" for a, b in spans)
     assert [b for _, b in spans] == sorted(b for _, b in spans)
-    assert all(end <= start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
+    assert all(end <= start for (_, end), (start, _) in pairwise(spans))
     assert "".join("".join(text[a:b].split()) for a, b in spans) == "".join(text.split())
 
 
@@ -187,7 +189,9 @@ def test_whole_sentences_is_the_end_of_a_sentence_and_stays_there(text):
 
 
 @settings(deadline=None)
-@given(st.lists(st.sampled_from(["The sky is blue today.", "It is.", "Air\n", "天空是蓝的。", "x"])))
+@given(
+    st.lists(st.sampled_from(["The sky is blue today.", "It is.", "Air\n", "天空是蓝的。", "x"]))
+)
 def test_what_stands_before_a_repetition_has_none(parts):
     text = "\n".join(parts)
     at = repeated_from(text)

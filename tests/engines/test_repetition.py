@@ -26,8 +26,10 @@ def longest_run(tokens, token, breakers):
         if earlier != token:
             continue
         n = 0
-        while n < place and tokens[place - 1 - n] == tokens[-1 - n] and (
-            tokens[-1 - n] not in breakers
+        while (
+            n < place
+            and tokens[place - 1 - n] == tokens[-1 - n]
+            and (tokens[-1 - n] not in breakers)
         ):
             n += 1
         best = max(best, n)
