@@ -39,8 +39,9 @@ def test_engines_prints_every_job_that_needs_no_llama_cpp(
 ) -> None:
     monkeypatch.setenv("STRUCTQ_HOME", str(tmp_path))
     file = write_tiny_gguf(tmp_path / "tiny.gguf", "llama", kind="Q4_1")
-    few = ["--alone", "--rows", "2", "--rounds", "1", "--prompt", "64", "--in-flight", "2"]
-    benchmarks("engines").main([str(file), *few])
+    few = ["--rows", "2", "--prompt", "64", "--in-flight", "2"]
+    jobs = ["--jobs", "prefixes", "prefill", "opening"]
+    benchmarks("engines").main([str(file), *few, *jobs])
     printed = capsys.readouterr().out
     assert all(f"{job} " in printed for job in ("prefixes", "prefill", "opening"))
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from outlines.processors import OutlinesLogitsProcessor
 
-from structq.decoding.grammar import Grammars, RowMatcher
+from structq.decoding.grammar import Grammars
+from structq.decoding.tensors import check_library, from_numpy, ids_to_numpy, to_numpy
 from structq.decoding.text import Cut
 from structq.errors import InputError
 
@@ -112,7 +113,7 @@ class ForeignProcessor(RowProcessor):
 
 
 class RowwiseProcessor(OutlinesLogitsProcessor):
-    """Holds every row of a batch to a schema of its own.
+    """Holds every row of a batch to a schema of its own: a `RowProcessor` for each.
 
     Follows the protocol of Outlines: ``reset`` before a generation, then one call a step with the
     tokens so far and the logits. Tokens that were there at the first call are the prompt; whatever
@@ -124,7 +125,7 @@ class RowwiseProcessor(OutlinesLogitsProcessor):
         grammars: The grammars of the model's tokenizer.
         schemas: One schema a row, in the order of the batch; ``None`` leaves a row free. A single
             one serves every row.
-        tensor_library_name: ``"numpy"`` or ``"torch"``: what the model computes with.
+        tensor_library_name: ``"numpy"``, ``"torch"`` or ``"mlx"``: what the model computes with.
 
     Raises:
         InputError: No schema, or another tensor library.
@@ -138,22 +139,18 @@ class RowwiseProcessor(OutlinesLogitsProcessor):
         *,
         tensor_library_name: str = "numpy",
     ) -> None:
-        if tensor_library_name not in {"numpy", "torch"}:
-            raise InputError(
-                f"unknown tensor library: {tensor_library_name!r} (numpy or torch)",
-                field="tensor_library_name",
-            )
+        check_library(tensor_library_name)
         if not schemas:
             raise InputError("schemas is empty: one a row is needed", field="schemas")
         super().__init__(tensor_library_name)
-        self._adapter: Any = self.tensor_adapter  # Outlines gives its methods no types
+        self._library = tensor_library_name
         self._grammars = grammars
         self._schemas = tuple(schemas)
-        self._rows: list[_Row] = []
+        self._rows: list[RowProcessor] = []
         self._n_seen = 0
         # A bad schema fails here and not in the middle of a generation.
         for schema in self._schemas:
-            _Row(grammars, schema)
+            self._row(schema)
 
     def reset(self) -> None:
         """Forget the generation; the next call starts another one."""
@@ -172,59 +169,66 @@ class RowwiseProcessor(OutlinesLogitsProcessor):
                 last call.
             LMError: A row took a token that it was not allowed.
         """
+        n_rows, n_tokens = input_ids.shape
         if not self._rows:
-            self._start(input_ids)
-        elif input_ids.shape[1] <= self._n_seen:
+            self._start(n_rows)
+        elif n_tokens <= self._n_seen:
             raise InputError("no new token since the last step (reset starts a generation)")
-        else:
-            self._consume(self._adapter.to_list(input_ids[:, self._n_seen :]))
-        self._n_seen = input_ids.shape[1]
+        self._n_seen = n_tokens
         expected = (len(self._rows), self._grammars.vocabulary.n_vocab)
         if tuple(logits.shape) != expected:
             raise InputError(f"logits have shape {tuple(logits.shape)} ({expected} expected)")
-        return self._masked(logits, ~np.stack([row.allowed() for row in self._rows]))
+        said, masked = ids_to_numpy(input_ids, self._library), to_numpy(logits, self._library)
+        for at, row in enumerate(self._rows):
+            row.process_logits(said[at : at + 1], masked[at : at + 1])
+        return from_numpy(masked, logits, self._library)
 
-    def _start(self, input_ids: Any) -> None:
-        n_rows = input_ids.shape[0]
+    def _start(self, n_rows: int) -> None:
         schemas = self._schemas * n_rows if len(self._schemas) == 1 else self._schemas
         if len(schemas) != n_rows:
             raise InputError(
                 f"the batch has {n_rows} rows ({len(schemas)} schemas)", field="schemas"
             )
-        self._rows = [_Row(self._grammars, schema) for schema in schemas]
+        self._rows = [self._row(schema) for schema in schemas]
 
-    def _consume(self, new: list[list[int]]) -> None:
-        for row, tokens in zip(self._rows, new, strict=True):
-            for token in tokens:
-                row.consume(token)
-
-    def _masked(self, logits: Any, forbidden: NDArray[np.bool_]) -> Any:
-        mask: Any = forbidden
-        if self._adapter.library_name == "torch":
-            mask = self._adapter.torch.from_numpy(forbidden).to(logits.device)
-        return self._adapter.apply_mask(logits, mask, -np.inf)
+    def _row(self, schema: Mapping[str, Any] | None) -> RowProcessor:
+        matcher = None if schema is None else self._grammars.matcher(schema)
+        return RowProcessor(_UntilEnd(matcher, self._grammars.vocabulary.eos_token_id))
 
 
-class _Row:
-    """One row of a generation: its matcher, and whether it has ended."""
+class _UntilEnd:
+    """A matcher that goes on behind the end: models pad the rows that ended while others go on.
 
-    def __init__(self, grammars: Grammars, schema: Mapping[str, Any] | None) -> None:
-        self._vocabulary = grammars.vocabulary
-        self._matcher: RowMatcher | None = None if schema is None else grammars.matcher(schema)
+    Args:
+        matcher: What holds until then; ``None`` allows everything.
+        eos_token_id: The end.
+    """
+
+    def __init__(self, matcher: Matcher | None, eos_token_id: int) -> None:
+        self._matcher = matcher
+        self._end = eos_token_id
         self._ended = False
 
+    @property
+    def is_complete(self) -> bool:
+        return self._ended or (self._matcher is not None and self._matcher.is_complete)
+
+    def apply(self, logits: NDArray[np.float32]) -> None:
+        if self._ended:
+            logits.fill(-np.inf)
+            logits[self._end] = 0.0
+        elif self._matcher is not None:
+            self._matcher.apply(logits)
+
     def consume(self, token: int) -> None:
-        # Models pad the rows that ended while others go on.
         if self._ended:
             return
         if self._matcher is not None:
             self._matcher.consume(token)
-        self._ended = token == self._vocabulary.eos_token_id
+        self._ended = token == self._end
 
-    def allowed(self) -> NDArray[np.bool_]:
-        """Shape ``(n_vocab,)``."""
-        if not self._ended and self._matcher is not None:
-            return self._matcher.allowed
-        allowed = np.full(self._vocabulary.n_vocab, not self._ended)
-        allowed[self._vocabulary.eos_token_id] = True
-        return allowed
+    def forced(self) -> list[int]:
+        return [] if self._ended or self._matcher is None else self._matcher.forced()
+
+    def finish(self, text: str) -> tuple[str, Cut | None]:
+        return (text, None) if self._matcher is None else self._matcher.finish(text)

@@ -19,12 +19,13 @@ from outlines.types import JsonSchema
 
 from structq.decoding import SlotPlan, TextRules
 from structq.engines.calls import Call, json_schema
+from structq.engines.canonical import Canonical, schema_of, turns_of
 from structq.engines.judgments import Answers, judged, judgment_schema, wanted_judgments
 from structq.engines.local import LocalLM
 from structq.engines.registry import open_lm, spec_of
 from structq.engines.rows import Answer, MeasuredSlot
 from structq.engines.sampling import Sampling
-from structq.errors import PromptTooLongError, SchemaError, StructqError, shorten
+from structq.errors import shorten
 
 __all__ = ["AsyncLocalEngine", "LocalEngine"]
 
@@ -34,7 +35,6 @@ _HANDLED = frozenset({
 })  # fmt: skip
 _OWN = ("measure", "slots", "text", "spaced")
 _OF_TEXT = ("dry_", "repetition_")
-_ROLES = {"user": "user", "assistant": "assistant", "developer": "system"}
 
 
 class _Pair:
@@ -94,7 +94,7 @@ class LocalEngine(_Pair):
             dspy.lm15.InvalidRequestError: A value is wrong.
             dspy.lm15.NotConfiguredError: The engine is closed.
         """
-        with _Canonical():
+        with Canonical():
             call, judgments = self._call(request)
             answer = self.lm.submit(call).result()
         return _response(request, answer, judgments)
@@ -114,7 +114,7 @@ class AsyncLocalEngine(_Pair):
 
     async def complete(self, request: Request) -> Response:
         """The answer of the LM; raises as `LocalEngine.complete` does."""
-        with _Canonical():
+        with Canonical():
             call, judgments = self._call(request)
             answer = await asyncio.wrap_future(self.lm.submit(call))
         return _response(request, answer, judgments)
@@ -130,23 +130,6 @@ class AsyncLocalEngine(_Pair):
         await asyncio.to_thread(self.lm.close)
 
 
-class _Canonical:
-    """Turns structq's errors into those that DSPy knows."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, PromptTooLongError):
-            raise lm15.ContextLengthError(str(error)) from error
-        if isinstance(error, SchemaError):
-            raise lm15.UnsupportedFeatureError(str(error), feature=error.keyword) from error
-        if isinstance(error, StructqError):
-            raise lm15.InvalidRequestError(str(error)) from error
-        if isinstance(error, RuntimeError) and "closed" in str(error):
-            raise lm15.NotConfiguredError(str(error)) from error
-
-
 def _call(
     request: Request, penalties: Mapping[str, Any], *, spaced: bool
 ) -> tuple[Call, Answers | None]:
@@ -154,7 +137,7 @@ def _call(
     config = request.config
     _refuse_unknown(request)
     own = _extensions(config)
-    schema = _schema(config)
+    schema = schema_of(config)
     judgments = wanted_judgments(request, schema)
     text = _text_rules(own["text"]) if "text" in own else None
     free = text is not None or schema is None
@@ -167,7 +150,7 @@ def _call(
         **{name: v for name, v in penalties.items() if free or not name.startswith(_OF_TEXT)},
     )
     call = Call(
-        messages=_turns(request),
+        messages=turns_of(request),
         output_type=_output_type(schema if judgments is None else judgment_schema(judgments)),
         measure=bool(own.get("measure", False)) or judgments is not None,
         slots=_slot_plan(own["slots"]) if "slots" in own else None,
@@ -186,7 +169,7 @@ def _output_type(schema: Mapping[str, Any] | None) -> JsonSchema | None:
 
 def _refuse_to_stream(request: Request) -> None:
     # An answer of judgments is one value: there is no event for it.
-    if wanted_judgments(request, _schema(request.config)) is not None:
+    if wanted_judgments(request, schema_of(request.config)) is not None:
         raise lm15.UnsupportedFeatureError("judgments are not streamed", feature="stream")
 
 
@@ -202,42 +185,6 @@ def _refuse_unknown(request: Request) -> None:
                 f"({', '.join(sorted(_HANDLED))} are allowed)",
                 feature=f"config.{option.name}",
             )
-
-
-def _turns(request: Request) -> list[tuple[str, str]]:
-    turns = [] if request.system is None else [("system", _system(request))]
-    for place, message in enumerate(request.messages):
-        if message.role not in _ROLES or message.text is None:
-            raise lm15.UnsupportedFeatureError(
-                f"local LMs read text of the user and the assistant: found a {message.role} "
-                "message" + ("" if message.text is not None else " that is not all text"),
-                feature=f"messages[{place}]",
-            )
-        turns.append((_ROLES[message.role], message.text))
-    return turns
-
-
-def _system(request: Request) -> str:
-    if isinstance(request.system, str):
-        return request.system
-    text = Message.developer(request.system or "").text
-    if text is None:
-        raise lm15.UnsupportedFeatureError("the system message is not all text", feature="system")
-    return str(text)
-
-
-def _schema(config: Config) -> Mapping[str, Any] | None:
-    wanted = config.response_format
-    if wanted is None:
-        return None
-    if wanted.get("type") == "json_schema" and isinstance(wanted.get("schema"), Mapping):
-        schema: Mapping[str, Any] = wanted["schema"]
-        return schema
-    raise lm15.UnsupportedFeatureError(
-        f"a response_format without a schema cannot be guaranteed: {wanted.get('type')!r} "
-        "('json_schema' is allowed; DSPy sends it for outputs other than free-form dicts)",
-        feature="config.response_format",
-    )
 
 
 def _extensions(config: Config) -> Mapping[str, Any]:

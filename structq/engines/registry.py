@@ -9,14 +9,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
 from structq.engines.hub import hub_file, hub_folder, looks_like_hub_id
-from structq.engines.local import LocalLM, LocalRuntime
 from structq.engines.options import LOCAL
 from structq.engines.store import CATALOGUE, name_of, path_of
 from structq.errors import InputError
+
+if TYPE_CHECKING:
+    from structq.engines.local import LocalLM, LocalRuntime
 
 __all__ = ["is_local", "open_lm", "opening_options", "spec_of"]
 
@@ -56,6 +58,9 @@ def open_lm(spec: str, **options: Any) -> LocalLM:
     Raises:
         InputError: The spec names no LM that can be opened, or an option is wrong.
     """
+    # Outlines takes a second to import, and the users of servers ask here what is local.
+    from structq.engines.local import LocalLM
+
     kind, place, options = _parse(spec, options)
     key = _key(kind, place, options)
     with _LOCK:

@@ -20,7 +20,8 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from structq.engines.chat import ChatFormat, ChatRuntime
+from structq.engines.chat import ChatRuntime
+from structq.engines.hf_chat import chat_format, window_of
 from structq.engines.hub import looks_like_hub_id
 from structq.engines.prefixes import HeldTokens
 from structq.engines.slot_cache import ATTENTION, Pass, SlotCache
@@ -73,9 +74,10 @@ class TransformersRuntime(ChatRuntime):
         self._windows = _sliding_windows(config, source)
         self._fused = _use_fused_attention(self._model)
         self._keep = _logits_argument(self._model, source)
-        self._chat = _chat(tokenizer, source)
+        self._memory = _cache_argument(self._model)
+        self._chat = chat_format(tokenizer, source)
         self._cache = SlotCache(config.num_hidden_layers)
-        self.window = _window(config, window)
+        self.window = window_of(config, window)
         self._lengths = [0] * n_slots
         self._held = HeldTokens(n_slots, self.window)
         self.n_slots = n_slots
@@ -139,8 +141,8 @@ class TransformersRuntime(ChatRuntime):
                 input_ids=torch.tensor(filled, device=device),
                 attention_mask=self._masks(where),
                 position_ids=where.positions,
-                past_key_values=self._cache,
                 use_cache=True,
+                **{self._memory: self._cache},
                 **({self._keep: n_logits} if self._keep else {}),
             )
             logits: NDArray[np.float32] = output.logits[:, -n_logits:].float().cpu().numpy()
@@ -253,35 +255,10 @@ def _logits_argument(model: Any, source: str) -> str | None:
     return "logits_to_keep" if "logits_to_keep" in known else None
 
 
-def _chat(tokenizer: Any, source: str) -> ChatFormat:
-    if not tokenizer.is_fast:
-        raise InputError(f"the tokenizer of {source!r} has no tokenizer.json form", field="lm")
-    if tokenizer.eos_token_id is None:
-        raise InputError(f"the tokenizer of {source!r} names no end-of-text token", field="lm")
-    if not tokenizer.chat_template:
-        raise InputError(
-            f"the tokenizer of {source!r} has no chat template: take the LM's chat version",
-            field="lm",
-        )
-
-    def render(turns: list[dict[str, str]]) -> str:
-        # Templates that know the word leave room for no thoughts: an answer starts with its JSON.
-        text = tokenizer.apply_chat_template(
-            turns, tokenize=False, add_generation_prompt=True, enable_thinking=False
-        )
-        return str(text)
-
-    return ChatFormat(tokenizer.backend_tokenizer, render)
-
-
-def _window(config: Any, wanted: int | None) -> int:
-    most = getattr(config, "max_position_embeddings", None)
-    window = most if wanted is None else wanted
-    if window is None:
-        raise InputError("the LM does not say how long a text may be: give window", field="window")
-    if window < 2 or window > (most or window):
-        raise InputError(f"window must be 2 to {most}: found {window}", field="window")
-    return int(window)
+def _cache_argument(model: Any) -> str:
+    """Name of the argument for keys and values; transformers 5.24 renamed it."""
+    known = inspect.signature(model.forward).parameters
+    return "cache" if "cache" in known else "past_key_values"
 
 
 def _fingerprint(source: str, commit: str | None, facts: Sequence[str]) -> str:

@@ -131,7 +131,7 @@ def test_a_token_against_the_schema_is_an_error() -> None:
 
 @pytest.mark.parametrize(
     ("schemas", "library", "message"),
-    [([], "numpy", "schemas is empty"), ([None], "mlx", "unknown tensor library")],
+    [([], "numpy", "schemas is empty"), ([None], "jax", "unknown tensor library")],
 )
 def test_wrong_settings_fail_at_construction(schemas: Any, library: str, message: str) -> None:
     with pytest.raises(InputError, match=message):

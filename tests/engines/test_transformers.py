@@ -9,7 +9,8 @@ import pytest
 
 import structq
 from structq.decoding import Grammars, RowwiseProcessor
-from structq.engines.local import Call, LocalLM
+from structq.engines.calls import Call, json_schema
+from structq.engines.local import LocalLM
 from structq.engines.onnx import OnnxRuntime
 from structq.engines.registry import open_lm
 from structq.errors import InputError
@@ -82,10 +83,10 @@ def same(found, expected):
 def mixed_calls():
     """Many prompts, and four schemas among them; some are measured."""
     shapes = [
-        {"schema": scores(2), "measure": True},
-        {"schema": EVOLVE},
-        {"schema": scores(3, 12), "measure": True},
-        {"schema": {"enum": ["red", "blue"]}},
+        {"output_type": json_schema(scores(2)), "measure": True},
+        {"output_type": json_schema(EVOLVE)},
+        {"output_type": json_schema(scores(3, 12)), "measure": True},
+        {"output_type": json_schema({"enum": ["red", "blue"]})},
         {"max_tokens": 12},
     ]
     return [
@@ -174,7 +175,7 @@ def test_more_than_the_window_is_refused_and_changes_nothing(folders):
 
 def test_answers_are_those_of_the_onnx_engine(lms):
     onnx, torch_ = ([f.result() for f in lm.submit_all(mixed_calls())] for lm in lms)
-    assert max(lms[1].scheduler.batch_sizes) > 4
+    assert max(lms[1].scheduler.batch_sizes) >= 4
     for left, right in zip(torch_, onnx, strict=True):
         assert left.text == right.text
         assert (left.n_passes, left.n_forced_tokens) == (right.n_passes, right.n_forced_tokens)
@@ -198,7 +199,10 @@ def test_nano_answers_alike_on_both(tmp_path):
     row = ("Why is the sky blue?", "Air scatters blue light more than red light.")
     calls = [
         Call(messages=[("user", f"[instruction]{row[0]}[/instruction]\n{row[1]}")], **shape)
-        for shape in ({"schema": EVOLVE, "max_tokens": 30}, {"schema": scores(3), "measure": True})
+        for shape in (
+            {"output_type": json_schema(EVOLVE), "max_tokens": 30},
+            {"output_type": json_schema(scores(3)), "measure": True},
+        )
     ]
     onnx, torch_ = ([f.result() for f in lm.submit_all(calls)] for lm in opened)
     assert [answer.text for answer in torch_] == [answer.text for answer in onnx]
