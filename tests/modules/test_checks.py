@@ -87,6 +87,8 @@ def check(**changes):
         ({}, "**Rewritten response:** Because of the air.", "repeats the prompt"),
         ({}, "Because of the air.\n\nRewritten response:\nSmoke.", "repeats the prompt"),
         ({}, "Here is the rewritten response: because of air.", "repeats the prompt"),
+        ({}, "Use at most 120 words.\nBecause of the air.", "repeats the prompt"),
+        ({"instruction": "Use at most 9 words: why?"}, "Use at most 9 words, then air.", None),
         ({}, "Because of the air. The rewritten response is this.", "speaks about itself"),
         ({}, "Because of air.\n\nThis response is more detailed.", "speaks about itself"),
         ({}, "Your answer should be longer than this.", "speaks about itself"),
@@ -259,6 +261,44 @@ def test_the_example_of_the_prompt_is_no_evolution():
     assert "the example of the prompt" in check().fault(f"Because of the air. {first}")
     row = {"instruction": "How do I water plants?", "response": f"So. {first}"}
     assert check(**row).fault(f"So it is. {first}") is None
+
+
+# A text about itself
+
+COMMENTS = [
+    "Because of the air. The rewritten response is this.",
+    "This response is too short for what was asked.",
+    "Your answer should name the air that scatters it.",
+    "The response includes the air and what is in it.",
+    "I would suggest rewriting it so that it names the air.",
+    "Because of the air.\nI have rewritten it for you here.",
+    "Here is the revised response: because of the air.",
+]
+
+
+@pytest.mark.parametrize("text", COMMENTS)
+def test_a_text_about_the_response_is_no_evolution(text):
+    found = check().fault(text)
+    assert "speaks about itself" in found or "repeats the prompt" in found
+
+
+def test_who_asks_about_a_response_may_be_told_about_it():
+    assert (
+        check(instruction="How good is it? This response is too long.").fault(COMMENTS[1]) is None
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The immune response is fast, and the air is blue.",
+        "In response to light, the air scatters it.",
+        "Answer: the air. This is too much to say in a word.",
+        "The answer has three parts, all of them about air.",
+    ],
+)
+def test_a_response_in_another_sense_is_no_comment(text):
+    assert check().fault(text) is None
 
 
 # What an LM that can is held to
