@@ -4,7 +4,7 @@ import pytest
 
 from structq.modules.checks import EvolveCheck, is_refusal
 from structq.modules.length import Length
-from structq.templates import EVOLVE_EXAMPLE, default_mutations
+from structq.templates import added_words, default_mutations
 
 METHOD = default_mutations()["details"]
 LONG = "I'm sorry, but I can't help with that. " + "Here is what can be said all the same. " * 12
@@ -257,7 +257,7 @@ def test_a_sentence_of_the_row_is_no_echo_of_the_template():
 
 
 def test_the_example_of_the_prompt_is_no_evolution():
-    first = EVOLVE_EXAMPLE.added.split(". ")[0] + "."
+    first = added_words().split(". ")[0] + "."
     assert "the example of the prompt" in check().fault(f"Because of the air. {first}")
     row = {"instruction": "How do I water plants?", "response": f"So. {first}"}
     assert check(**row).fault(f"So it is. {first}") is None
