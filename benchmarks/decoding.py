@@ -26,34 +26,13 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from structq.decoding import RowMatcher
-from structq.engines.calls import Call
+from structq.decoding.backend import StructqBackend
+from structq.engines.calls import Call, json_schema
 from structq.engines.local import LocalLM
 from structq.engines.registry import open_lm
-from structq.engines.rows import Answer, Logits
+from structq.engines.rows import Answer
 
 WORDS = ["clear", "answer", "names", "the", "cause", "gives", "one", "reason", "shows", "what"]
-
-
-class TokenByToken:
-    """A matcher that is asked for its mask at every token and never for more."""
-
-    is_complete = False
-
-    def __init__(self, matcher: RowMatcher) -> None:
-        self._matcher = matcher
-
-    def apply(self, logits: Logits) -> None:
-        """Masks the logits."""
-        self._matcher.apply(logits)
-
-    def consume(self, token: int) -> None:
-        """Moves the grammar on."""
-        self._matcher.consume(token)
-
-    def forced(self) -> list[int]:
-        """Nothing: that is the point."""
-        return []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,17 +81,20 @@ def prompts(n_rows: int, k: int, n_words: int) -> list[str]:
 
 
 def ways(lm: LocalLM, k: int) -> dict[str, Callable[[str], Call]]:
-    schema = score_schema(k)
+    schema = json_schema(score_schema(k))
+    backend = StructqBackend(lm.grammars)
 
     def turns(prompt: str) -> list[tuple[str, str]]:
         return [("user", prompt)]
 
     return {
+        # As any processor of a caller's: asked for its mask at every token and never for more.
         "tokens": lambda prompt: Call(
-            messages=turns(prompt), constraint=TokenByToken(lm.grammars.matcher(schema))
+            messages=turns(prompt),
+            processor=backend.get_json_schema_logits_processor(schema.schema),
         ),
-        "forced": lambda prompt: Call(messages=turns(prompt), schema=schema),
-        "measured": lambda prompt: Call(messages=turns(prompt), schema=schema, measure=True),
+        "forced": lambda prompt: Call(messages=turns(prompt), output_type=schema),
+        "measured": lambda prompt: Call(messages=turns(prompt), output_type=schema, measure=True),
     }
 
 

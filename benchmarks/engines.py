@@ -10,8 +10,8 @@ process, so that what else the machine does matters little. Of each job the rati
 * ``prefill``: floating-point operations a second in the products of a prompt, as a share of what
   onnxruntime does in one float32 product of the same shape, measured beside it;
 * ``prefixes``: rows a second with and without what other rows computed of a prompt;
-* ``opening``: in a process of its own: seconds, memory after opening and after an answer, and the
-  size of the converted file.
+* ``opening``: in a process of its own: seconds, memory after opening and after an answer, with and
+  without the pages of mapped files, and the size of the converted file.
 """
 
 from __future__ import annotations
@@ -30,23 +30,36 @@ from typing import Any
 import numpy as np
 
 import structq
+from structq.engines.store import path_of
+from structq.errors import InputError
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "responses.jsonl"
 BARS = {"score K=2": 3.0, "score K=4": 2.7, "evolve": 2.2, "prefill": 0.7}
 
 OPENING = """
-import sys, time, resource
+import sys, time
 import structq
-def megabytes():
+def megabytes(*names):
     with open("/proc/self/status") as lines:
-        return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) // 1024
+        found = dict(line.split(":", 1) for line in lines)
+    return sum(int(found[name].split()[0]) for name in names) // 1024
+own = "RssAnon", "RssShmem"
 begin = time.perf_counter(), time.process_time()
-lm = structq.lm(sys.argv[1], n_threads=1)
-opened = time.perf_counter() - begin[0], time.process_time() - begin[1], megabytes()
+lm = structq.lm(sys.argv[1], n_threads=1, activations=sys.argv[2])
+opened = time.perf_counter() - begin[0], time.process_time() - begin[1]
+opened += megabytes("VmRSS"), megabytes(*own)
 structq.QualityScorer(lm=lm)(instruction="Name a prime.", responses=["7", "8"])
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-print(*opened, megabytes(), peak)
+print(*opened, megabytes("VmRSS"), megabytes(*own), megabytes("VmHWM"))
 """
+
+
+def pulled() -> Path | None:
+    """smollm2's weights, or nothing but a remark."""
+    try:
+        return path_of("smollm2")
+    except InputError as error:
+        print(f"nothing to measure: {error}")
+        return None
 
 
 def read_rows(path: Path, n_rows: int) -> list[dict[str, Any]]:
@@ -125,7 +138,7 @@ def products(folder: Path) -> tuple[int, tuple[int, int]]:
     sizes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     shapes = []
     for node in graph.node:
-        if node.op_type == "MatMulNBits":
+        if node.op_type == "MatMulNBits" and node.output[0] != "logits":
             values = {attribute.name: attribute.i for attribute in node.attribute}
             shapes.append((values["K"], values["N"]))
         elif node.op_type == "FusedMatMul" and node.output[0] != "logits":
@@ -160,54 +173,69 @@ def machine_product(shape: tuple[int, int], n_rows: int) -> Callable[[], Any]:
     return lambda: session.run(None, {"left": left})
 
 
-def opening(spec: str, folder: Path) -> None:
+def opening(spec: str, activations: str, folder: Path) -> None:
     printed = subprocess.run(
-        [sys.executable, "-c", OPENING, spec], check=True, capture_output=True, text=True
+        [sys.executable, "-c", OPENING, spec, activations],
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout.split()
     wall, cpu = (float(value) for value in printed[:2])
     size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
     print(
-        f"opening    {wall:.2f} s ({cpu:.2f} CPU s), {printed[2]} MB opened, {printed[3]} MB after "
-        f"a score, {printed[4]} MB at most, file {size:.1f} MB (bars 2 s, 400 MB, 115 MB)"
+        f"opening    {wall:.2f} s ({cpu:.2f} CPU s), {printed[2]} MB opened, {printed[4]} MB after "
+        f"a score ({printed[3]} and {printed[5]} without mapped files), {printed[6]} MB at most, "
+        f"file {size:.1f} MB (bars 2 s, 400 MB, 115 MB)"
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+JOBS = ("score", "evolve", "prefixes", "prefill", "opening")
+
+
+def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("file", type=Path, metavar="FILE.gguf")
+    parser.add_argument("file", type=Path, nargs="?", metavar="FILE.gguf", help="default: smollm2")
+    parser.add_argument("--jobs", nargs="+", choices=JOBS, default=JOBS)
     parser.add_argument("--rows", type=int, default=48)
     parser.add_argument("--in-flight", type=int, default=16)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=1, help="turns; each ends with few rows")
     parser.add_argument("--prompt", type=int, default=512, help="tokens of the prefill")
     parser.add_argument("--max-tokens", type=int, default=128, help="of an evolution")
     parser.add_argument("--data", type=Path, default=EXAMPLES)
-    parser.add_argument("--alone", action="store_true", help="without llama.cpp")
-    given = parser.parse_args(arguments)
-    print(
-        "command   ", shlex.join(["python", "benchmarks/engines.py", *(arguments or sys.argv[1:])])
-    )
+    parser.add_argument("--activations", choices=("float32", "int8"), default="float32")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = parsed(arguments)
+    if (path := given.file or pulled()) is None:
+        return
+    words = sys.argv[1:] if arguments is None else arguments
+    print("command   ", shlex.join(["python", "benchmarks/engines.py", *words]))
     print("setting   ", platform.machine(), "Python", platform.python_version(), "1 thread each")
     options = {"n_threads": 1, "n_slots": given.in_flight, "max_tokens": given.max_tokens}
-    spec = f"gguf:{given.file}"
-    ours = structq.lm(spec, **options)
-    plain = structq.lm(spec, reuse_prefixes=False, **options)
+    spec, kind = f"gguf:{path}", {"activations": given.activations}
+    ours = structq.lm(spec, **kind, **options)
     rows = read_rows(given.data, given.rows)
-    lms = {"gguf": ours}
-    if not given.alone:
-        lms["llamacpp"] = structq.lm(f"llamacpp:{given.file}", **options)
 
-    def tasks(kind: Any, lms: dict[str, Any]) -> dict[str, Any]:
-        return {name: kind(lm=lm, n_in_flight=given.in_flight) for name, lm in lms.items()}
+    def tasks(module: Any, lms: dict[str, Any]) -> dict[str, Any]:
+        return {name: module(lm=lm, n_in_flight=given.in_flight) for name, lm in lms.items()}
 
-    if not given.alone:
-        for k in (2, 4):
-            jobs = score_jobs(rows, k)
-            compare(f"score K={k}", tasks(structq.QualityScorer, lms), jobs, given.rounds)
-        compare("evolve", tasks(structq.EvolQuality, lms), rows, given.rounds)
-    both = {"prefixes reused": ours, "computed each time": plain}
-    compare("prefixes", tasks(structq.QualityScorer, both), score_jobs(rows, 2), given.rounds)
-    prefill(plain, given.prompt, given.rounds)
-    opening(spec, ours.engine.lm._runtime.folder)
+    if {"score", "evolve"} & set(given.jobs):
+        both = {"gguf": ours, "llamacpp": structq.lm(f"llamacpp:{path}", **options)}
+    for k in (2, 4) if "score" in given.jobs else ():
+        jobs = score_jobs(rows, k)
+        compare(f"score K={k}", tasks(structq.QualityScorer, both), jobs, given.rounds)
+    if "evolve" in given.jobs:
+        compare("evolve", tasks(structq.EvolQuality, both), rows, given.rounds)
+    if "prefixes" in given.jobs:
+        plain = structq.lm(spec, reuse_prefixes=False, **kind, **options)
+        both = {"prefixes reused": ours, "computed each time": plain}
+        compare("prefixes", tasks(structq.QualityScorer, both), score_jobs(rows, 2), given.rounds)
+    if "prefill" in given.jobs:
+        prefill(ours, given.prompt, 3)
+    if "opening" in given.jobs:
+        opening(spec, given.activations, ours.engine.lm._runtime.folder)
 
 
 if __name__ == "__main__":

@@ -44,8 +44,10 @@ def float32_model(path: Path, **changes: Any) -> Any:
     values = {name: field.contents() for name, field in reader.fields.items()}
     architecture = values["general.architecture"]
     settings = _settings(values, architecture) | changes
+    # Mistral's first files are of llama's architecture, with a window.
+    kind = "mistral" if settings.get("sliding_window") and architecture == "llama" else None
     settings["tie_word_embeddings"] = all(t.name != "output.weight" for t in reader.tensors)
-    config = AutoConfig.for_model(_MODEL[architecture], **settings)
+    config = AutoConfig.for_model(kind or _MODEL[architecture], **settings)
     model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").float().eval()
     state = {}
     for tensor in reader.tensors:
@@ -78,6 +80,8 @@ def _settings(values: dict[str, Any], architecture: str) -> dict[str, Any]:
         "rms_norm_eps": get("attention.layer_norm_rms_epsilon"),
         "rope_parameters": rope,
     }
+    if architecture == "llama" and get("attention.sliding_window"):
+        settings["sliding_window"] = get("attention.sliding_window")
     if architecture == "gemma3":
         local = {"rope_type": "default", "rope_theta": 10000.0}
         settings |= {

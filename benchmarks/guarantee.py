@@ -11,8 +11,9 @@ Score vectors have K = 1 to 16 scores, on the list-wise scale 1..K+1 or on a fix
 which the tokens that begin with a quote are favoured, so that texts end. A text that reaches the
 cap all the same is counted as cut off and never as valid. Every answer is parsed strictly (UTF-8,
 no duplicate keys, no NaN), compared with its schema by code that knows nothing of the grammar, and
-written again: the form of ``json.dumps`` has to come out byte for byte. Exit code 1 if any is
-invalid, 2 if there is nothing to run on.
+written again: the form of ``json.dumps`` has to come out byte for byte (``--form compact``: without
+spaces). In ``--form text`` a text is no JSON but has to be Unicode, hold a literal and have 3 to 60
+words. Exit code 1 if any is invalid, 2 if there is nothing to run on.
 
 Half of the answers jump over forced tokens, the other half take every token from the mask.
 """
@@ -34,7 +35,8 @@ from typing import Any, NoReturn
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from structq.decoding import Grammars, RowMatcher
+from structq.decoding import Grammars, RowMatcher, TextMatcher, TextRules
+from structq.texts import n_words
 
 NANO = Path(__file__).parent.parent / "structq" / "nano" / "tokenizer.json"
 FIXED_SCALES = [(1, 6), (0, 9), (1, 10), (1, 100), (-3, 3)]
@@ -45,6 +47,9 @@ EVOLVED: dict[str, Any] = {
     "additionalProperties": False,
 }
 QUOTE_BIAS = 8.0
+RULES = TextRules(literals=("$$\\frac{a}{b}$$",), min_words=3, max_words=60)
+"""What a text in form ``text`` must keep."""
+Matcher = RowMatcher | TextMatcher
 
 
 @dataclass
@@ -69,8 +74,9 @@ class Timings:
 class Sampler:
     """Draws one answer after the other from random logits."""
 
-    def __init__(self, grammars: Grammars, timings: Timings) -> None:
+    def __init__(self, grammars: Grammars, timings: Timings, form: str = "json") -> None:
         self._grammars = grammars
+        self.form = form
         self._timings = timings
         tokens = grammars.vocabulary.tokens
         # One block of noise is drawn; each step reads it from another place, into one buffer:
@@ -86,7 +92,7 @@ class Sampler:
     ) -> tuple[bytes, bool]:
         """The bytes of one answer, and whether it ended before ``cap`` tokens."""
         started = time.perf_counter()
-        matcher = self._grammars.matcher(schema)
+        matcher = self._matcher(schema)
         self._timings.add("new matcher", started)
         taken: list[int] = []
         while len(taken) < cap:
@@ -94,11 +100,25 @@ class Sampler:
                 taken += self._jump(matcher)
             token = self._choose(matcher, rng, favour_end=len(taken) >= free)
             if token == self._eos:
-                return self._grammars.vocabulary.decode(taken), True
+                return self._finished(matcher, taken), True
             taken.append(token)
+            if self.form == "text" and matcher.is_complete:
+                return self._finished(matcher, taken), True
         return self._grammars.vocabulary.decode(taken), False
 
-    def _jump(self, matcher: RowMatcher) -> list[int]:
+    def _matcher(self, schema: dict[str, Any]) -> Matcher:
+        if self.form == "text" and schema is EVOLVED:
+            return self._grammars.text_matcher(RULES)
+        return self._grammars.matcher(schema, spaced=self.form != "compact")
+
+    def _finished(self, matcher: Matcher, taken: list[int]) -> bytes:
+        text = self._grammars.vocabulary.decode(taken)
+        if self.form != "text":
+            return text
+        # A text that its limit ended may stop inside of a character, which is cut off then.
+        return matcher.finish(text.decode("utf-8", "ignore"))[0].encode()
+
+    def _jump(self, matcher: Matcher) -> list[int]:
         started = time.perf_counter()
         run = matcher.forced()
         self._timings.add("forced run", started)
@@ -106,12 +126,12 @@ class Sampler:
             matcher.consume(token)
         return run
 
-    def _choose(self, matcher: RowMatcher, rng: np.random.Generator, *, favour_end: bool) -> int:
+    def _choose(self, matcher: Matcher, rng: np.random.Generator, *, favour_end: bool) -> int:
         logits = self._logits
         at = int(rng.integers(len(self._noise) - len(logits)))
         np.copyto(logits, self._noise[at : at + len(logits)])
         if favour_end:
-            logits[self._quotes] += QUOTE_BIAS
+            logits[self._quotes if self.form != "text" else self._eos] += QUOTE_BIAS
         started = time.perf_counter()
         matcher.apply(logits)
         self._timings.add("mask and apply", started)
@@ -122,8 +142,8 @@ class Sampler:
         return token
 
 
-def read_strictly(text: bytes) -> Any:
-    """The value, if the text is strict JSON as json.dumps writes it.
+def read_strictly(text: bytes, *, spaced: bool = True) -> Any:
+    """The value, if the text is strict JSON as json.dumps writes it, with or without its spaces.
 
     Raises:
         ValueError: It is not.
@@ -138,15 +158,16 @@ def read_strictly(text: bytes) -> Any:
         return dict(pairs)
 
     value = json.loads(text.decode("utf-8"), parse_constant=refuse, object_pairs_hook=unique)
-    if json.dumps(value, ensure_ascii=False).encode("utf-8") != text:
+    separators = (", ", ": ") if spaced else (",", ":")
+    if json.dumps(value, ensure_ascii=False, separators=separators).encode("utf-8") != text:
         raise ValueError("not as json.dumps writes it")
     return value
 
 
-def score_fault(text: bytes, n_scores: int, labels: range) -> str | None:
+def score_fault(text: bytes, n_scores: int, labels: range, *, spaced: bool = True) -> str | None:
     """What is wrong with a score vector."""
     try:
-        value = read_strictly(text)
+        value = read_strictly(text, spaced=spaced)
     except ValueError as error:
         return str(error)
     if not isinstance(value, dict) or list(value) != ["scores"]:
@@ -157,10 +178,22 @@ def score_fault(text: bytes, n_scores: int, labels: range) -> str | None:
     return None if all(type(score) is int and score in labels for score in scores) else "label"
 
 
-def text_fault(text: bytes) -> str | None:
+def plain_fault(text: bytes) -> str | None:
+    """What is wrong with a text in form ``text``."""
+    try:
+        said = text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return str(error)
+    if RULES.literals[0] not in said:
+        return "the literal is missing"
+    within = RULES.min_words <= n_words(said) <= (RULES.max_words or 0) + n_words(RULES.literals[0])
+    return None if within else f"{n_words(said)} words"
+
+
+def text_fault(text: bytes, *, spaced: bool = True) -> str | None:
     """What is wrong with an evolved text."""
     try:
-        value = read_strictly(text)
+        value = read_strictly(text, spaced=spaced)
     except ValueError as error:
         return str(error)
     if not isinstance(value, dict) or list(value) != ["evolved_response"]:
@@ -189,7 +222,8 @@ def check_vectors(sampler: Sampler, which: Iterable[int], seed: int) -> Counter[
         labels = range(1, n_scores + 2) if index // 16 % 2 == 0 else range(low, high + 1)
         schema = score_schema(n_scores, labels)
         text, ended = sampler.draw(schema, rng, free=1000, cap=1000, jump=bool(rng.integers(2)))
-        fault = score_fault(text, n_scores, labels) if ended else "cut off"
+        spaced = sampler.form != "compact"
+        fault = score_fault(text, n_scores, labels, spaced=spaced) if ended else "cut off"
         found[_named(fault, text)] += 1
     return found
 
@@ -203,7 +237,11 @@ def check_texts(sampler: Sampler, which: Iterable[int], seed: int, max_tokens: i
         text, ended = sampler.draw(
             EVOLVED, rng, free=free, cap=max_tokens, jump=bool(rng.integers(2))
         )
-        found[_named(text_fault(text), text) if ended else "cut off"] += 1
+        if sampler.form == "text":
+            fault = plain_fault(text)
+        else:
+            fault = text_fault(text, spaced=sampler.form != "compact")
+        found[_named(fault, text) if ended else "cut off"] += 1
     return found
 
 
@@ -298,6 +336,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     source.add_argument("--synthetic-vocabulary", type=int, metavar="N", help="N made-up tokens")
     parser.add_argument("--kind", choices=SYNTHETIC, default="bytes", help="of made-up tokens")
     parser.add_argument("--eos", help="the end-of-answer token (default: the usual names)")
+    parser.add_argument("--form", choices=["text", "json", "compact"], default="json")
     parser.add_argument("--vectors", type=int, default=20_000)
     parser.add_argument("--texts", type=int, default=2_000)
     parser.add_argument("--max-tokens", type=int, default=160, help="cap of a text")
@@ -324,9 +363,11 @@ def main(argv: list[str] | None = None) -> int:
     built = time.perf_counter()
     grammars = Grammars(tokenizer, eos_token_id=eos, n_vocab=n_vocab)
     print(f"vocabulary: {n_vocab} tokens, ready in {time.perf_counter() - built:.2f} s")
-    print(f"settings: seed {args.seed}, texts of at most {args.max_tokens} tokens")
+    print(
+        f"settings: form {args.form}, seed {args.seed}, texts of at most {args.max_tokens} tokens"
+    )
     timings = Timings()
-    sampler = Sampler(grammars, timings)
+    sampler = Sampler(grammars, timings, args.form)
     part, of = args.part
     vectors = check_vectors(sampler, range(part - 1, args.vectors, of), args.seed)
     print(_line("score vectors", vectors))

@@ -80,7 +80,8 @@ def _task(lm: str, api_base: str | None, seed: int) -> EvolveAndScore:
 
     # nano is too small to copy every text without an error: the grammar holds it to the original.
     preserve: Literal["none", "all"] = "all" if lm == "nano" else "none"
-    evolve = structq.EvolQuality(num_evolutions=1, preserve=preserve, seed=seed)
+    # A small LM's first answer is not always one: it is told what was wrong, as in any good run.
+    evolve = structq.EvolQuality(num_evolutions=1, preserve=preserve, seed=seed, max_attempts=3)
     given: dict[str, Any] = {"max_tokens": _MAX_TOKENS}
     if api_base is not None:
         given["api_base"] = api_base

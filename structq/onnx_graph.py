@@ -58,9 +58,11 @@ class GraphWriter:
         return name
 
     def stored(self, name: str, value: NDArray[Any]) -> str:
-        """Adds numbers that go into the file; the name."""
+        """Adds numbers that go into the file, unless the name is taken; the name."""
         if self._data is None:
             return self.constant(name, value, value.dtype)
+        if name in self._initializers:
+            return name
         self._data.write(bytes(-self._data.tell() % _ALIGNMENT))
         offset = self._data.tell()
         np.ascontiguousarray(value).tofile(self._data)
@@ -78,15 +80,19 @@ class GraphWriter:
         self._initializers[name] = tensor
         return name
 
+    def begin_again(self) -> None:
+        """Forgets the nodes: another graph over the same numbers follows."""
+        self._nodes, self._outputs = [], set()
+
     def model(
         self, inputs: Sequence[Any], outputs: Sequence[Any], *, opset: int, ir_version: int
     ) -> Any:
         """The ``onnx.ModelProto`` of all that was added."""
         from onnx import helper
 
-        graph = helper.make_graph(
-            self._nodes, "decoder", inputs, outputs, list(self._initializers.values())
-        )
+        used = {name for node in self._nodes for name in node.input}
+        numbers = [value for name, value in self._initializers.items() if name in used]
+        graph = helper.make_graph(self._nodes, "decoder", inputs, outputs, numbers)
         opsets = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
         model = helper.make_model(graph, opset_imports=opsets, producer_name="structq")
         model.ir_version = ir_version

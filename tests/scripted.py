@@ -22,6 +22,8 @@ class ScriptedEngine:
     Args:
         script: From a request to a text, a response, or an error to raise.
         measures: Whether it declares and gives label distributions.
+        form: How it says that it writes answers best.
+        constrains_text: Whether it declares that it holds a text to rules.
         delay_s: From a request to the seconds that its answer takes.
     """
 
@@ -33,10 +35,14 @@ class ScriptedEngine:
         script: Script | None = None,
         *,
         measures: bool = False,
+        form: str = "json",
+        constrains_text: bool = False,
         delay_s: Callable[[Request], float] | None = None,
     ) -> None:
         self.script = script or default_script
         self.measures_labels = measures
+        self.form = form
+        self.constrains_text = constrains_text
         self.delay_s = delay_s
         self.requests: list[Request] = []
         self.in_flight = self.most_in_flight = 0
@@ -100,8 +106,15 @@ def schema_of(request: Request) -> dict[str, Any]:
     return request.config.response_format["schema"]["properties"]
 
 
+def extensions_of(request: Request) -> dict[str, Any]:
+    """What the request asks of structq's engines alone."""
+    return (request.config.extensions or {}).get("structq", {})
+
+
 def default_script(request: Request) -> str | Response:
     """Evolves by adding a word; scores by length, measured where the request asks for it."""
+    if request.config.response_format is None:
+        return body_of(prompt_of(request), "response") + " More."
     fields = schema_of(request)
     if "evolved_response" in fields:
         return json.dumps({"evolved_response": body_of(prompt_of(request), "response") + " More."})
@@ -109,8 +122,8 @@ def default_script(request: Request) -> str | Response:
     lengths = [len(body_of(prompt_of(request), str(i + 1))) for i in range(n_scores)]
     ranks = [sorted(set(lengths)).index(length) for length in lengths]
     scores = [labels[min(rank, len(labels) - 1)] for rank in ranks]
-    text = json.dumps({"scores": scores}, separators=(",", ":"))
-    if not (request.config.extensions or {}).get("structq", {}).get("measure"):
+    text = json.dumps({"scores": scores})
+    if not extensions_of(request).get("measure"):
         return text
     rows = [
         [0.75 if label == score else 0.25 / (len(labels) - 1) for label in labels]
@@ -125,10 +138,30 @@ def default_script(request: Request) -> str | Response:
     return respond(request, text, data={"structq": facts})
 
 
+_FIRST_SECTION = re.compile(
+    r"^(?:\[instruction([a-z]*)\]|Instruction((?: [a-z]+)?):)$", re.MULTILINE
+)
+
+_LIMITS = re.compile(r"\n\n(?:(?:Add|Use) at (?:least|most) \d+ words\.(?: |\Z))+\Z")
+"""What an evolution must keep to, as it stands behind the response."""
+
+
 def body_of(prompt: str, section: str) -> str:
-    """The text between a section's tags, whatever their mark."""
-    mark = re.search(r"^\[instruction([a-z]*)\]$", prompt, re.MULTILINE)[1]
-    return prompt.split(f"\n[{section}{mark}]\n", 1)[1].split(f"\n[/{section}{mark}]", 1)[0]
+    """The text of a section of a packaged prompt, whatever its mark.
+
+    Args:
+        prompt: With tags or with headings.
+        section: ``"instruction"``, ``"response"``, or the number of a response.
+    """
+    first = _FIRST_SECTION.search(prompt)
+    if first[1] is not None:
+        mark = first[1]
+        return prompt.split(f"\n[{section}{mark}]\n", 1)[1].split(f"\n[/{section}{mark}]", 1)[0]
+    name = f"Response {section}" if section.isdigit() else section.capitalize()
+    body = prompt.split(f"\n{name}{first[2]}:\n", 1)[1]
+    # The mark is such that no text of a row holds a heading with it.
+    body = re.split(rf"\n\nResponse(?: \d+)?{first[2]}:\n", body)[0]
+    return _LIMITS.sub("", body)
 
 
 def make_lm(engine: ScriptedEngine, **options: Any) -> dspy.LM:

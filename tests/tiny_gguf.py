@@ -16,7 +16,7 @@ from structq.nano.export import chat_template
 from tests.tiny_lm import CHAT, SPECIALS, tiny_tokenizer
 
 HIDDEN, HEADS, KV_HEADS, FFN = 64, 4, 2, 96
-WINDOW = 1024
+WINDOW = 4096
 
 
 def n_layers_of(architecture: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -17,6 +17,8 @@ from structq.signatures import ScoreCall, registered, score_call, score_signatur
 from structq.templates import (
     Wanted,
     default_criteria,
+    evolve_examples,
+    is_method,
     render_evolve,
     render_fields,
     render_score,
@@ -28,6 +30,7 @@ __all__ = [
     "call_signature",
     "examples_for",
     "is_evolve",
+    "line_slots",
     "render_answer",
     "render_demos",
     "render_prompt",
@@ -122,6 +125,7 @@ def render_demos(
 ) -> list[dict[str, str]]:
     """Earlier turns, a pair for each demo that has every field; K may differ between demos."""
     turns = []
+    style = replace(style, limits="")  # those of this row
     for demo in demos:
         if any(demo.get(name) is None for name in signature.fields):
             continue
@@ -135,20 +139,22 @@ def render_demos(
 def examples_for(signature: Signature, style: Style) -> list[dict[str, Any]]:
     """Demos that structq brings itself, where a caller has given none.
 
-    Only for scores in the packaged prompt under the default criteria: others might contradict them.
+    Only in form ``text``, which servers are not asked for unless the caller says so, and only in
+    the packaged prompts: scores under the default criteria, evolutions by method text. Examples
+    might contradict others.
     """
     call = score_call(signature)
-    is_ours = style.form == "text" and not style.as_text and style.template is None
-    if call is None or not is_ours or signature.instructions != default_criteria():
+    if style.form != "text" or style.as_text or style.template is not None:
         return []
-    return [
-        {
-            "instruction": one.instruction,
-            "responses": list(one.responses),
-            "scores": list(one.scores),
-        }
-        for one in score_examples(call.n_responses, call.scale)
-    ]
+    if call is not None and signature.instructions == default_criteria():
+        examples = score_examples(call.n_responses, call.scale)
+        return [
+            {"instruction": one.instruction, "responses": [*one.responses], "scores": [*one.scores]}
+            for one in examples
+        ]
+    if is_evolve(signature) and is_method(signature.instructions):
+        return [example._asdict() for example in evolve_examples(adds=style.adds)]
+    return []
 
 
 def render_answer(signature: Signature, outputs: Fields, style: Style) -> str:
@@ -168,6 +174,13 @@ def is_evolve(signature: Signature) -> bool:
 def text_form(n_responses: int) -> str:
     """The text form of K scores."""
     return "\n".join(f"[{i + 1}] Score: s{i + 1}" for i in range(n_responses))
+
+
+def line_slots(call: ScoreCall) -> dict[str, list[str]]:
+    """The text form of a score call as the fixed texts around its slots, and their labels."""
+    heads = [f"[{i + 1}] Score: " for i in range(call.n_responses)]
+    texts = [heads[0], *(f"\n{head}" for head in heads[1:]), ""]
+    return {"texts": texts, "labels": [str(label) for label in call.scale]}
 
 
 def _demo_signature(signature: Signature, demo: Fields) -> Signature:

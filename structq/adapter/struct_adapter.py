@@ -11,6 +11,7 @@ from dspy.lm15 import LM15Error, Request, Response
 from structq.errors import InputError
 from structq.schemas import AnswerFormatError, Form, outputs_of, to_json
 from structq.signatures import registered, score_call
+from structq.templates import LEAD
 
 from .answers import Answer, read_answer, read_lines
 from .failures import AnswerError
@@ -19,6 +20,7 @@ from .messages import (
     call_signature,
     examples_for,
     is_evolve,
+    line_slots,
     render_answer,
     render_demos,
     render_prompt,
@@ -259,11 +261,12 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         self, lm: dspy.BaseLM, signature: Signature, style: Style, wire: dict[str, Any] | None
     ) -> dict[str, Any] | None:
         """What only engines of structq are asked for."""
+        measures = self._measures(lm, signature)
         if not constrains_text(lm):
-            return {"measure": True} if wire and self._measures(lm, signature) else None
+            return {"measure": True} if wire and measures else None
         asked: dict[str, Any] = {"spaced": style.form != "compact"} if wire else {}
-        if wire and self._measures(lm, signature):
-            asked["measure"] = True
+        if measures and (call := score_call(signature)):
+            asked |= {"measure": True} if wire else {"slots": line_slots(call)}
         elif rules := self._rules(signature, style):
             asked["text"] = rules
         return asked or None
@@ -276,7 +279,7 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         field = style.text_field(signature)
         rules = dict(self.rules) if is_evolve(signature) else {}
         if style.adds and style.form != "compact" and rules:
-            rules["lead"] = "\n\n"  # what is added is a paragraph of its own
+            rules["lead"] = LEAD
         if field is None:
             return {**rules, "field": "evolved_response"} if rules else {}
         if most := outputs_of(signature).max_chars:
@@ -292,7 +295,8 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         response: Response,
     ) -> dict[str, Any]:
         call = score_call(signature)
-        n_scores, labels = (call.n_responses, call.scale) if call and not self.as_text else (0, ())
+        wanted = call if call and (not self.as_text or self._measures(lm, signature)) else None
+        n_scores, labels = (wanted.n_responses, wanted.scale) if wanted else (0, ())
         raw, finish = response.text or "", response.finish_reason
         try:
             answer = read_answer(
@@ -301,7 +305,7 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
                 n_scores=n_scores,
                 labels=labels,
                 form=style.form,
-                constrained=constrains_text(lm) and not self._is_text(signature),
+                constrained=constrains_text(lm),
             )
         except AnswerFormatError as fault:
             raise self._error(signature, str(fault), raw, finish) from fault

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from structq.decoding.vocabulary import Vocabulary
 from structq.decoding.wire import JsonWire, PlainWire, Wire, is_escaped
 from structq.errors import LMError, SchemaError, shorten
-from structq.texts import first_words, n_words, repeated_from, whole_sentences
+from structq.texts import content_words, first_words, n_words, repeated_from, whole_sentences
 
 if TYPE_CHECKING:
     from structq.decoding.grammar import RowMatcher
@@ -49,6 +49,8 @@ class TextRules:
     """What stands behind an anchored literal."""
     min_words: int = 0
     """Fewest words of the text."""
+    min_new_words: int = 0
+    """Fewest different words that ``known`` does not have."""
     max_words: int | None = None
     """Most words. A text that would be longer ends with the last whole sentence that fits."""
     max_chars: int | None = None
@@ -56,7 +58,17 @@ class TextRules:
     guard: bool = False
     """The text ends before it begins to repeat itself."""
     known: str = ""
-    """What it may repeat: the text that it is made from."""
+    """The text that it is made from; it may repeat this."""
+
+    def __post_init__(self) -> None:
+        texts = ((self.field, str | None), (self.lead, str), (self.known, str))
+        counts = ((self.min_words, int), (self.min_new_words, int))
+        bounds = ((self.max_words, int | None), (self.max_chars, int | None))
+        flags = ((self.anchored, bool), (self.guard, bool))
+        literals = [(self.literals, tuple), *((text, str) for text in self.literals)]
+        for value, kind in (*texts, *counts, *bounds, *flags, *literals):
+            if not isinstance(value, kind):
+                raise TypeError(f"rules for a text: {shorten(value)} is no {kind}")
 
     @property
     def schema(self) -> dict[str, Any] | None:
@@ -153,7 +165,7 @@ class TextMatcher:
         self._said = bytearray()
         self._n_tokens = self._n_said = 0
         self._after_lines = self._ended = False
-        self._words = _Words(wire)
+        self._words = _Words(wire, rules.known if rules.min_new_words else None)
         self._kept: str | None = None
         self._reason: Literal["length", "repetition"] = "length"
         self._start = self._end = len(wire.start.encode())
@@ -204,10 +216,9 @@ class TextMatcher:
             raise LMError(f"the rules of the text do not allow token {token} here")
         self._take(token)
         self._after_lines = False
-        if missing := self._missing():
+        self._limit(token)
+        if not self._ended and (missing := self._missing()):
             self._finish_begun(missing[0], len(self._vocabulary.tokens[token]))
-        if not self._queue:
-            self._limit(token)
 
     def forced(self) -> list[int]:
         """Tokens that can only come next, the rest of a literal included; not consumed."""
@@ -257,10 +268,16 @@ class TextMatcher:
         return self._rules.field is not None and is_escaped(self._said, at)
 
     def _is_short(self) -> bool:
-        return bool(self._rules.min_words) and self._n_words() < self._rules.min_words
+        rules = self._rules
+        if rules.min_words and self._n_words() < rules.min_words:
+            return True
+        return bool(rules.min_new_words) and self._n_new_words() < rules.min_new_words
 
     def _n_words(self) -> int:
         return self._words.count(self._said, self._start)
+
+    def _n_new_words(self) -> int:
+        return self._words.count_new(self._said, self._start)
 
     def _ending(self) -> NDArray[np.intp]:
         """The tokens that would end the text here."""
@@ -357,21 +374,41 @@ class TextMatcher:
 
 
 class _Words:
-    """Counts the words of a growing text without reading it anew."""
+    """Counts the words of a growing text without reading it anew.
 
-    def __init__(self, wire: Wire) -> None:
+    Args:
+        wire: How the text stands in the answer.
+        known: Whose words are not new; ``None`` where nobody asks for new ones.
+    """
+
+    def __init__(self, wire: Wire, known: str | None) -> None:
         self._wire = wire
         self._n = 0
+        self._known = None if known is None else frozenset(content_words(known))
+        self._new: set[str] = set()
         self._counted: int | None = None
 
     def count(self, said: bytearray, start: int) -> int:
         """Words of the text; ``said`` has only grown since the last call."""
+        rest = self._rest(said, start)  # moves what is counted
+        return self._n + n_words(rest)
+
+    def count_new(self, said: bytearray, start: int) -> int:
+        """Different words of the text that are not known."""
+        rest = set(content_words(self._rest(said, start)))
+        return len(self._new | (rest - (self._known or frozenset())))
+
+    def _rest(self, said: bytearray, start: int) -> str:
+        """The end of the text that is not counted yet: its last word may still grow."""
         first = start if self._counted is None else self._counted
         space = said.rfind(b" ", first)
         if space > first:
-            self._n += n_words(self._wire.read(bytes(said[first:space])))
+            whole = self._wire.read(bytes(said[first:space]))
+            self._n += n_words(whole)
+            if self._known is not None:
+                self._new |= set(content_words(whole)) - self._known
             self._counted = first = space
-        return self._n + n_words(self._wire.read(bytes(said[first:])))
+        return self._wire.read(bytes(said[first:]))
 
 
 def _ids(found: list[int], end: int) -> NDArray[np.intp]:

@@ -24,7 +24,7 @@ class Vocabulary:
     Bytes and not text: a token may be a part of a character, and only bytes tell which.
 
     Args:
-        tokenizer: Any byte-level or byte-fallback tokenizer; it is copied and never changed.
+        tokenizer: Any byte-level or byte-fallback tokenizer; it is never changed.
         eos_token_id: The token that ends an answer.
         n_vocab: Columns of the model's logits; ids past the tokenizer's own are never allowed.
 
@@ -45,7 +45,7 @@ class Vocabulary:
             )
         self.eos_token_id = eos_token_id
         self.n_vocab = n_vocab
-        self._plain = _plain_copy(tokenizer)
+        self._plain = _plain(tokenizer)
         self._bytewise = _bytewise(self._plain, eos_token_id, n_vocab)
         self.tokens: tuple[bytes, ...] = tuple(
             self._bytewise.decode_bytes([token]) for token in range(n_vocab)
@@ -99,8 +99,11 @@ class Vocabulary:
         return ids
 
 
-def _plain_copy(tokenizer: Tokenizer) -> Tokenizer:
-    """A copy without padding or truncation in which markers inside a text stay text."""
+def _plain(tokenizer: Tokenizer) -> Tokenizer:
+    """The tokenizer without padding or truncation, in which markers inside a text stay text."""
+    settings = tokenizer.truncation, tokenizer.padding
+    if tokenizer.encode_special_tokens and settings == (None, None):
+        return tokenizer  # a copy of a large vocabulary takes time and tens of megabytes
     copy = Tokenizer.from_str(tokenizer.to_str())
     copy.no_padding()
     copy.no_truncation()

@@ -15,36 +15,48 @@ def looks_like_hub_id(place: str) -> bool:
     return bool(place) and place[0] not in "./~" and place.count("/") <= 1
 
 
-def hub_file(name: str, *, file: str | None, revision: str | None) -> Path:
+def hub_file(name: str, *, file: str | None, ending: str, revision: str | None) -> Path:
     """A file of a model; it is downloaded on first use.
 
+    Args:
+        name: Of the model.
+        file: Its path in the model; ``None`` takes the only one with the ``ending``.
+        ending: Of files that may be meant.
+        revision: Branch, tag or commit.
+
     Raises:
-        InputError: No file is named, or as in `hub_folder`.
+        InputError: There is no such file or the choice is open, or as in `hub_folder`.
     """
-    if not file:
+    found = [] if file else _listed(name, ending, revision)
+    if not file and len(found) != 1:
         raise InputError(
-            f"{name!r} is no file here: of a model on the hub name the file "
-            f"(gguf:{name}?file=...{_choice(name, revision)})",
+            f"{name!r} is no file here: of a model on the hub name the file with file="
+            + _choice(found),
             field="file",
         )
+    file = file or found[0]
+    if Path(file).is_absolute() or ".." in Path(file).parts:
+        raise InputError(f"file leaves the model's folder: {file!r}", field="file")
     path = hub_folder(name, patterns=[file], revision=revision) / file
     if not path.is_file():
-        raise InputError(
-            f"the model {name!r} has no file {file!r}{_choice(name, revision)}", field="file"
-        )
+        choice = _choice(_listed(name, ending, revision))
+        raise InputError(f"the model {name!r} has no file {file!r}{choice}", field="file")
     return path
 
 
-def _choice(name: str, revision: str | None) -> str:
-    """What the hub has, for an error; nothing where it cannot be asked."""
+def _listed(name: str, ending: str, revision: str | None) -> list[str]:
+    """The files of a model that may be meant; none where the hub cannot be asked."""
     try:
         from huggingface_hub import list_repo_files
 
-        names = list_repo_files(name, revision=revision)
-    except Exception:  # it is about to be said that something is missing; this is only a hint
-        return ""
-    files = [file for file in names if file.endswith(".gguf")]
-    return f"; it has {', '.join(files[:8])}" if files else "; it has no GGUF file"
+        files = list_repo_files(name, revision=revision)
+    except Exception:  # of the network or the hub: what is missing is said by who asks
+        return []
+    return [file for file in files if file.endswith(ending)]
+
+
+def _choice(files: Sequence[str]) -> str:
+    return f" (it has {', '.join(files[:8])})" if files else ""
 
 
 def hub_folder(name: str, *, patterns: Sequence[str], revision: str | None) -> Path:

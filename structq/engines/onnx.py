@@ -1,11 +1,10 @@
 """Runs a decoder exported to ONNX on onnxruntime; knows nothing of schemas and DSPy.
 
 A folder holds ``model.onnx``, ``tokenizer.json`` and ``model.json``, and ``model.data`` where the
-graph keeps its numbers apart. The keys and values of all
-rows live in preallocated buffers, two a layer, of shape ``(n_slots, n_kv_heads, window + 1,
-head_dim)``. Each row owns one slot and starts at column 0; the graph writes new columns in place.
-So a pass copies no cache, rewinding is setting a length, and a row's bits do not depend on its
-neighbours, as they would if shorter rows were padded on the left up to the longest one.
+graph keeps its numbers apart. The keys and values of all rows live in preallocated buffers
+(`structq.engines.onnx_cache`): each row owns one place and starts at column 0, and the graph writes
+new columns there. So a pass copies no cache, rewinding is setting a length, and a row's bits do not
+depend on its neighbours, as they would if shorter rows were padded on the left up to the longest.
 """
 
 from __future__ import annotations
@@ -23,15 +22,18 @@ from tokenizers import Tokenizer
 from structq.engines.chat import ChatFormat, ChatRuntime
 from structq.engines.chat_template import renderer
 from structq.engines.model_files import file_of, fingerprint, read_json, read_tokenizer
-from structq.engines.onnx_session import PASS_TOKENS, open_session, passes, untouched
-from structq.engines.prefixes import HeldTokens
+from structq.engines.onnx_cache import RowCache
+from structq.engines.onnx_session import PASS_TOKENS, open_session, passes
 from structq.errors import InputError
 from structq.nano.export import chat_template
 
-__all__ = ["FACTS", "OnnxRuntime"]
+__all__ = ["FACTS", "GRAPHS", "OnnxRuntime"]
 
 FACTS = "model.json"
 """The file by which a folder is known to hold a graph of structq's own form."""
+
+GRAPHS = {"float32": "model.onnx", "int8": "model.int8.onnx"}
+"""The graph of a folder for each kind of activations."""
 
 _WINDOW = 8192
 """Longest row unless told otherwise: address space is taken for all slots."""
@@ -74,6 +76,9 @@ class OnnxRuntime(ChatRuntime):
         window: Most tokens of a row; ``None`` takes what the graph is made for, at most 8,192.
         n_threads: Threads of one pass; ``None`` takes two, or one where there is only one core.
         reuse_prefixes: Whether what other rows computed of a prompt is taken from them.
+        activations: ``"float32"``, or ``"int8"`` where the folder has a graph for it: activations
+            are then rounded to 8 bits in blocks of 32 before each product with stored integers, as
+            llama.cpp does. Batches of many rows are quicker; probabilities are a little off.
 
     Raises:
         InputError: A file is missing or is not what its name says, or a setting is out of range.
@@ -88,11 +93,13 @@ class OnnxRuntime(ChatRuntime):
         window: int | None = None,
         n_threads: int | None = None,
         reuse_prefixes: bool = True,
+        activations: str = "float32",
     ) -> None:
         if n_slots < 1:
             raise InputError(f"n_slots must be 1 or more: found {n_slots}", field="n_slots")
         self.folder = Path(folder)
-        files = [file_of(self.folder, name) for name in ("model.onnx", "tokenizer.json", FACTS)]
+        graph = _graph_name(self.folder, activations)
+        files = [file_of(self.folder, name) for name in (graph, "tokenizer.json", FACTS)]
         facts = _read_facts(files[2])
         tokenizer = read_tokenizer(files[1])
         self.window = _window(window, facts.window)
@@ -105,21 +112,20 @@ class OnnxRuntime(ChatRuntime):
         self.n_slots = n_slots
         self.form = facts.form
         mark = facts.weights or fingerprint(files)
-        self.name = f"{name or self.folder.resolve().name}-{mark}"
+        kind = "" if activations == "float32" else f"-{activations}"
+        self.name = f"{name or self.folder.resolve().name}{kind}-{mark}"
         self.n_computed = 0
         """Prompt tokens that were computed so far; those taken from other rows are not among them.
         """
         self._reuse_prefixes = reuse_prefixes
         self._step_rows, self._pass_tokens = facts.step_rows, facts.pass_tokens
-        n_slots = max(n_slots, facts.step_rows)
-        self._lengths = np.zeros(n_slots, np.int64)
-        self._held = HeldTokens(n_slots, self.window)
-        shape = (n_slots, facts.n_kv_heads, self.window + 1, facts.head_dim)
-        self._cache = {
-            f"{layer}.{part}": untouched(shape)
-            for layer in range(facts.n_layers)
-            for part in ("key", "value")
-        }
+        self._rows = RowCache(
+            max(n_slots, facts.step_rows),
+            self.window,
+            n_layers=facts.n_layers,
+            n_kv_heads=facts.n_kv_heads,
+            head_dim=facts.head_dim,
+        )
         self._bindings: dict[tuple[int, int], ort.IOBinding] = {}
 
     def extend(self, slot: int, tokens: Sequence[int], n_logits: int) -> NDArray[np.float32]:
@@ -129,12 +135,14 @@ class OnnxRuntime(ChatRuntime):
         changes no bit: at least two tokens are left over, and `passes` gives these the bits that
         they have behind the others.
         """
-        start, end = int(self._lengths[slot]), int(self._lengths[slot]) + len(tokens)
+        rows, place = self._rows, self._rows.place(slot)
+        start = int(rows.lengths[place])
+        end = start + len(tokens)
         if end > self.window:
             raise ValueError(f"slot {slot} overflows: {end} tokens (at most {self.window} fit)")
         known = tokens[: max(0, len(tokens) - max(2, n_logits))]
-        n_known = self._known(slot, start, known)
-        self._held.write(slot, start + n_known, ())  # should a pass fail, its columns do not count
+        n_known = self._known(place, start, known)
+        rows.held.write(place, start + n_known, ())  # of a pass that fails no column counts
         kept: list[NDArray[np.float32]] = []
         left = tokens[n_known:]
         self.n_computed += len(left)
@@ -143,53 +151,51 @@ class OnnxRuntime(ChatRuntime):
             wanted = max(1, past - max(first, len(left) - n_logits))
             lengths = np.array([start + n_known + past])
             kept.append(
-                self._run(slot, np.asarray([left[first:past]], np.int64), lengths, wanted)[0]
+                self._run(place, np.asarray([left[first:past]], np.int64), lengths, wanted)[0]
             )
         if len(left) > 1:
-            self._held.write(slot, start + n_known, left)
-        self._lengths[slot] = end
+            rows.held.write(place, start + n_known, left)
+        rows.lengths[place] = end
         return np.concatenate(kept)[-n_logits:] if len(kept) > 1 else kept[0]
 
     def step(self, slots: Sequence[int], tokens: Sequence[int]) -> NDArray[np.float32]:
         """Appends one token to each slot; logits ``(len(slots), n_vocab)``, in order.
 
-        The pass covers the slots from 0 to the highest one. A slot that is not asked for takes part
-        idly: it writes one column behind its text, where nothing reads.
+        The pass covers the rows that are asked for, moved side by side. Where a graph needs more
+        rows another one takes part idly: it writes one column behind its text, where nothing reads.
         """
-        index = np.asarray(slots)
-        if self._lengths[index].max() >= self.window:
+        rows, places = self._rows, self._rows.gather(slots)
+        if rows.lengths[places].max() >= self.window:
             raise ValueError(f"a slot overflows: at most {self.window} tokens fit")
-        n_rows = max(int(index.max()) + 1, self._step_rows)
+        n_rows = max(len(slots), self._step_rows)
         ids = np.zeros((n_rows, 1), np.int64)
-        ids[index, 0] = tokens
+        ids[places, 0] = tokens
         # What a step writes is not kept for other rows: its bits are those of a lone token.
-        self._held.cut(self._lengths[:n_rows])
-        logits = self._run(0, ids, self._lengths[:n_rows] + 1, 1)[:, 0]
-        self._lengths[index] += 1
-        return logits if list(slots) == list(range(n_rows)) else logits[index]
+        rows.held.cut(rows.lengths[:n_rows])
+        logits = self._run(0, ids, rows.lengths[:n_rows] + 1, 1)[:, 0]
+        rows.lengths[places] += 1
+        return logits if places.tolist() == list(range(n_rows)) else logits[places]
 
     def length(self, slot: int) -> int:
         """Tokens that the slot holds."""
-        return int(self._lengths[slot])
+        return int(self._rows.lengths[self._rows.place(slot)])
 
     def rewind(self, slot: int, length: int) -> None:
         """Forgets the tokens of the slot from ``length`` on."""
-        if not 0 <= length <= self._lengths[slot]:
-            raise ValueError(f"slot {slot} holds {self._lengths[slot]} tokens, not {length}")
-        self._lengths[slot] = length
+        if not 0 <= length <= self.length(slot):
+            raise ValueError(f"slot {slot} holds {self.length(slot)} tokens, not {length}")
+        self._rows.lengths[self._rows.place(slot)] = length
 
-    def _known(self, slot: int, start: int, tokens: Sequence[int]) -> int:
-        """How many of the tokens need not be computed, once what other slots hold is copied."""
-        return self._held.reuse(slot, start, tokens, self._copy) if self._reuse_prefixes else 0
-
-    def _copy(self, source: int, target: int, n_columns: int) -> None:
-        for buffer in self._cache.values():
-            buffer[target, :, :n_columns] = buffer[source, :, :n_columns]
+    def _known(self, place: int, start: int, tokens: Sequence[int]) -> int:
+        """How many of the tokens need not be computed, once what other rows hold is copied."""
+        if not self._reuse_prefixes:
+            return 0
+        return self._rows.held.reuse(place, start, tokens, self._rows.copy)
 
     def _run(
         self, first: int, ids: NDArray[np.int64], lengths: NDArray[np.int64], n_logits: int
     ) -> NDArray[np.float32]:
-        """One pass over ``len(ids)`` neighbouring slots; ``lengths`` count the new tokens too."""
+        """One pass over ``len(ids)`` neighbouring places; ``lengths`` count the new tokens too."""
         n_rows = len(ids)
         mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
         keep = np.array(n_logits, np.int64)
@@ -204,11 +210,11 @@ class OnnxRuntime(ChatRuntime):
         return logits
 
     def _bind_cache(self, first: int, n_rows: int) -> ort.IOBinding:
-        """A binding whose past and present are the same slots of the buffers; kept for reuse."""
+        """A binding whose past and present are the same places of the buffers; kept for reuse."""
         binding = self._bindings.get((first, n_rows))
         if binding is None:
             binding = self._bindings[first, n_rows] = self._session.io_binding()
-            for name, buffer in self._cache.items():
+            for name, buffer in self._rows.buffers.items():
                 rows = buffer[first : first + n_rows]
                 _bind(binding.bind_input, f"past_key_values.{name}", rows)
                 _bind(binding.bind_output, f"present.{name}", rows)
@@ -237,6 +243,17 @@ def _read_facts(path: Path) -> _Facts:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} does not describe an LM: {error!r}", field="lm") from error
+
+
+def _graph_name(folder: Path, activations: str) -> str:
+    name = GRAPHS.get(activations)
+    if name is None or (activations != "float32" and not (folder / name).is_file()):
+        allowed = [kind for kind, file in GRAPHS.items() if (folder / file).is_file()]
+        raise InputError(
+            f"activations: found {activations!r} ({', '.join(allowed)} allowed)",
+            field="activations",
+        )
+    return name
 
 
 def _window(wanted: int | None, most: int) -> int:

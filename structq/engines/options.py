@@ -68,6 +68,11 @@ LOCAL: Mapping[str, Mapping[str, Option]] = {
             default="True",
             help="Whether a prompt's beginning that another row has computed is taken from it.",
         ),
+        "activations": Option(
+            type=str,
+            default="float32",
+            help="float32, or int8: quicker in batches and a little off, as llama.cpp is.",
+        ),
     },
     "onnx": {
         "file": Option(type=str, default="model", help="Which graph of the folder: model_q4, ..."),
@@ -90,7 +95,7 @@ OTHERS: Mapping[str, Mapping[str, Option]] = {
     "llamacpp": {
         "window": Option(type=int, default="2048", help=_WINDOW.help),
         "n_slots": _slots(4),
-        "n_threads": _THREADS,
+        "n_threads": Option(type=int, default="half of the machine's", help="Threads of one pass."),
     },
     "servers": {
         "api_base": Option(

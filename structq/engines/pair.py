@@ -206,7 +206,9 @@ def _extensions(config: Config) -> Mapping[str, Any]:
 def _text_rules(asked: Any) -> TextRules:
     try:
         rules = dict(asked)
-        return TextRules(**{**rules, "literals": tuple(rules.get("literals", ()))})
+        literals = rules.get("literals", ())
+        rules["literals"] = tuple(literals) if isinstance(literals, list) else literals
+        return TextRules(**rules)
     except (TypeError, ValueError) as error:
         known = ", ".join(rule.name for rule in fields(TextRules))
         raise lm15.InvalidRequestError(

@@ -29,23 +29,31 @@ class HeldTokens:
     def __init__(self, n_slots: int, window: int) -> None:
         # calloc: pages that no row has written take no memory.
         self._tokens = np.zeros((n_slots, window), np.int32)
-        self._counts = np.zeros(n_slots, np.int64)
+        self.counts = np.zeros(n_slots, np.int64)
+        """Columns of each slot whose tokens are known."""
 
     def write(self, slot: int, start: int, tokens: Sequence[int]) -> None:
         """Notes that ``tokens`` now stand at ``start``; nothing behind them is worth keeping.
 
         Where what stands before them is not known, neither are they.
         """
-        if start > self._counts[slot]:
+        if start > self.counts[slot]:
             return
         end = start + len(tokens)
         self._tokens[slot, start:end] = tokens
-        self._counts[slot] = end
+        self.counts[slot] = end
 
     def cut(self, lengths: NDArray[np.int64]) -> None:
         """Forgets what stands behind so many columns of each of the first slots."""
-        counts = self._counts[: len(lengths)]
+        counts = self.counts[: len(lengths)]
         np.minimum(counts, lengths, out=counts)
+
+    def trade(self, one: int, other: int) -> None:
+        """Notes that two slots now hold what the other one held."""
+        both, turned = [one, other], [other, one]
+        n_columns = int(self.counts[both].max())
+        self._tokens[both, :n_columns] = self._tokens[turned, :n_columns]
+        self.counts[both] = self.counts[turned]
 
     def reuse(
         self, slot: int, start: int, tokens: Sequence[int], copy: Callable[[int, int, int], None]
@@ -68,7 +76,7 @@ class HeldTokens:
 
     def best(self, tokens: Sequence[int]) -> tuple[int, int]:
         """The slot that holds the longest beginning of ``tokens``, and how long it is."""
-        shared = np.minimum(self._counts, len(tokens))
+        shared = np.minimum(self.counts, len(tokens))
         n_columns = int(shared.max())
         same = self._tokens[:, :n_columns] == np.asarray(tokens[:n_columns], np.int32)
         # The first difference of each row, or n_columns where there is none.
@@ -79,6 +87,6 @@ class HeldTokens:
 
     def shared(self, slot: int, start: int, tokens: Sequence[int]) -> int:
         """How many of ``tokens`` the slot holds at ``start`` already."""
-        held = self._tokens[slot, start : min(start + len(tokens), int(self._counts[slot]))]
+        held = self._tokens[slot, start : min(start + len(tokens), int(self.counts[slot]))]
         same = held == np.asarray(tokens[: len(held)], np.int32)
         return len(held) if same.all() else int(same.argmin())

@@ -171,7 +171,7 @@ def _open_gguf(place: str, options: Mapping[str, Any]) -> LocalRuntime:
     options, path = dict(options), Path(place)
     file, revision = options.pop("file", None), options.pop("revision", None)
     if not path.exists() and looks_like_hub_id(place) and path.suffix != ".gguf":
-        path = hub_file(place, file=file, revision=revision)
+        path = hub_file(place, file=file, ending=".gguf", revision=revision)
     elif file or revision:
         raise InputError(
             f"{place!r} is a file here: file and revision are for models of the hub",

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from structq.errors import shorten
-from structq.texts import n_words
+from structq.templates import added_words
+from structq.texts import content_words, n_words, sentences
 
 from .length import Length
 from .preserve import missing_literal
@@ -45,9 +46,20 @@ _ECHOES = (
     re.compile(r'\{\s*\\?"evolved_response\\?"\s*:'),
     re.compile(r"Reply with (?:JSON|the (?:re|e)\w+ response|the whole response)", re.IGNORECASE),
     re.compile(r"Keep everything in the response that is right", re.IGNORECASE),
+    re.compile(r"(?:Use|Add) at (?:most|least) \d+ words", re.IGNORECASE),
+    re.compile(r"^\W*(?:the )?(?:rewritten|evolved) response\b[*_]*\s*(?::|$)", re.I | re.M),
     re.compile(
-        r"\A\W*(?:the )?(?:rewritten|evolved) response\b\W*(?:is\b\W*)?(?::|\Z)", re.IGNORECASE
+        r"^\W*here(?:[’']s| is) (?:a|the|your|my) (?:\w+ )?(?:rewritten|revised|improved|evolved) ",
+        re.I | re.M,
     ),
+)
+# A text that speaks about the response instead of being it.
+_COMMENT = re.compile(
+    r"(?:^|[.!?]\s+)(?:(?:this|your) (?:\w+ )?(?:response|answer|version|rewrite)|the response) "
+    r"(?:is (?:too|more|now|very|written|not)|has been|was re\w+|includes|provides|should|needs|"
+    r"can be)|\b(?:rewrite|rewriting|revised?|rewritten)\b[^.]{0,20}\bresponse\b|"
+    r"\bI(?: would| will|[’']ll|[’']ve| have)? (?:suggest |recommend )?rew?r[io]t\w+",
+    re.IGNORECASE | re.MULTILINE,
 )
 # What stands for a text that was never written.
 _PLACEHOLDER = re.compile(
@@ -65,8 +77,12 @@ _SHORTENS = re.compile(
     r"one sentence|a sentence|a single|only the)\b",
     re.IGNORECASE,
 )
-# A shorter part of a template may stand in a good answer by chance.
-_MIN_METHOD = 20
+_ASKS_FOR_MORE = re.compile(
+    r"\b(?:add|more|expand|extend|elaborate|enrich|deepen|include|give)\b", re.IGNORECASE
+)
+_LEAST_NEW = 5
+"""Different words that a mutation which asks for more has to bring."""
+# Fewer words of a template may stand in a good answer by chance.
 _MIN_METHOD_WORDS = 4
 
 
@@ -98,7 +114,13 @@ class EvolveCheck:
             rules |= {"literals": list(self.literals), "anchored": self.anchored}
         if self.judge:
             rules |= {"guard": True, "known": self.response}
+        if self.judge and _ASKS_FOR_MORE.search(self.template) and not self._shortens:
+            rules["min_new_words"] = _LEAST_NEW
         return rules
+
+    @property
+    def _shortens(self) -> bool:
+        return _SHORTENS.search(self.template) is not None
 
     @property
     def _least(self) -> int:
@@ -106,7 +128,7 @@ class EvolveCheck:
             self.response,
             self.original,
             anchored=self.anchored and bool(self.literals),
-            shortens=not self.judge or _SHORTENS.search(self.template) is not None,
+            shortens=not self.judge or self._shortens,
         )
 
     @property
@@ -123,7 +145,10 @@ class EvolveCheck:
         found = self._lost(evolved) or self._too_long(evolved) or self._too_short(evolved)
         if found or not self.judge:
             return found
-        for look in (self._unchanged, self._refused, self._empty, self._halved, self._echoed):
+        looks = (
+            self._unchanged, self._refused, self._empty, self._halved, self._echoed, self._commented
+        )  # fmt: skip
+        for look in looks:
             if found := look(evolved):
                 return found
         return None
@@ -166,7 +191,7 @@ class EvolveCheck:
 
     def _halved(self, evolved: str) -> str | None:
         n_new, n_old = n_words(evolved), n_words(self.response)
-        if 2 * n_new >= n_old or _SHORTENS.search(self.template):
+        if 2 * n_new >= n_old or self._shortens:
             return None
         return f"the evolved response has {n_new} words, less than half of the response's {n_old}"
 
@@ -186,10 +211,28 @@ class EvolveCheck:
             found = pattern.search(evolved)
             if found and not pattern.search(known):
                 return f"the evolved response repeats the prompt: {shorten(found[0])}"
-        folded, old = _fold(evolved), _fold(known)
-        for part in _method_parts(self.template):
+        old = _fold(known)
+        folded = _fold(evolved)
+        for part in _EXAMPLE:
             if part in folded and part not in old:
-                return f"the evolved response repeats the prompt: {shorten(part)}"
+                return f"the evolved response repeats the example of the prompt: {shorten(part)}"
+        return self._repeated_method(evolved, old)
+
+    def _commented(self, evolved: str) -> str | None:
+        known = f"{self.instruction}\n{self.response}"
+        found = _COMMENT.search(evolved)
+        if found is None or _COMMENT.search(known):
+            return None
+        return f"the evolved response speaks about itself: {shorten(found[0].strip('.!? '))}"
+
+    def _repeated_method(self, evolved: str, known: str) -> str | None:
+        """A sentence that has no word but those of the template, in whatever order."""
+        words = set(content_words(self.template))
+        for start, end in sentences(evolved):
+            said = list(content_words(evolved[start:end]))
+            is_theirs = len(said) >= _MIN_METHOD_WORDS and words.issuperset(said)
+            if is_theirs and _fold(evolved[start:end]) not in known:
+                return f"the evolved response repeats the prompt: {shorten(evolved[start:end])}"
         return None
 
 
@@ -198,17 +241,8 @@ def is_refusal(text: str) -> bool:
     return len(text) <= _MAX_REFUSAL and _REFUSAL.match(text) is not None
 
 
-def _method_parts(template: str) -> list[str]:
-    """The sentences and clauses of a template that no answer holds by chance."""
-    parts = (_fold(part) for part in re.split(r"[.:;!?\n]+", template))
-    return [
-        part
-        for part in parts
-        if len(part) >= _MIN_METHOD
-        and len(part.split()) >= _MIN_METHOD_WORDS
-        and not re.search(r"\{\{|<", part)
-    ]
-
-
 def _fold(text: str) -> str:
     return " ".join(text.split()).casefold()
+
+
+_EXAMPLE = [_fold(added_words()[a:b]) for a, b in sentences(added_words())]

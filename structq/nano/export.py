@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from structq.errors import InputError
+from structq.nano.graph import write_onnx
 from structq.nano.weights import Checkpoint, read_checkpoint
 
 __all__ = ["FORMATS", "chat_template", "export", "main"]
@@ -142,16 +143,7 @@ def _write_gguf(checkpoint: Checkpoint, source: Path, directory: Path) -> Path:
 def _write_onnx(checkpoint: Checkpoint, source: Path, directory: Path) -> None:
     if source.resolve() == directory.resolve():
         raise InputError("the result would replace its source: give another directory")
-    try:
-        from structq.nano.graph import write_onnx
-
-        write_onnx(
-            checkpoint.weights, checkpoint.config, directory / "model.onnx", storage="float32"
-        )
-    except ImportError as error:
-        raise InputError(
-            'a graph needs the onnx package: pip install "structq[train]"', field="form"
-        ) from error
+    write_onnx(checkpoint.weights, checkpoint.config, directory / "model.onnx", storage="float32")
     for name in ("tokenizer.json", "model.json"):
         shutil.copyfile(source / name, directory / name)
 

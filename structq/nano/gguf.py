@@ -69,13 +69,11 @@ def write_gguf(
         numbers: How matrices are stored; vectors are always float32.
 
     Raises:
-        InputError: The ``gguf`` package is missing, or the tokenizer is of another kind.
+        InputError: The tokenizer is of another kind.
         KeyError: A weight is missing.
     """
-    try:
-        import gguf
-    except ImportError as error:
-        raise InputError("a GGUF needs the gguf package: pip install gguf", field="form") from error
+    import gguf
+
     writer = gguf.GGUFWriter(str(path), "llama")
     _add_shape(writer, config, numbers)
     _add_tokenizer(writer, json.loads(Path(tokenizer_json).read_text(encoding="utf-8")), chat)

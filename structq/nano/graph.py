@@ -1,7 +1,6 @@
 """Writes a Llama-shaped decoder as an ONNX graph, by hand; knows nothing of training or engines.
 
-The graph has the inputs and outputs of the hub's exports (``input_ids``, ``attention_mask``,
-``past_key_values.{i}.key``, ``present.{i}.key``, ...) plus ``num_logits_to_keep``.
+Its inputs and outputs are those of `structq.onnx_decoder`.
 
 Attention is ``com.microsoft.GroupQueryAttention``: on the CPU it works through each row with that
 row's own length, so a row's bits do not depend on its neighbours, and it writes new keys and values
@@ -24,6 +23,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from structq.onnx_decoder import Interface, add_lengths, keep_last
+from structq.onnx_graph import GraphWriter, dtype_of
+
 __all__ = ["DecoderConfig", "Storage", "quantize_rows", "write_onnx"]
 
 Weights = Mapping[str, NDArray[np.float32]]
@@ -31,7 +33,6 @@ Storage = Literal["int8", "float32"]
 
 _OPSET = 17
 _IR_VERSION = 8  # readable by every onnxruntime since 1.14
-_INT64_MAX = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,40 +109,28 @@ class _Builder:
         self._weights = weights
         self._config = config
         self._storage = storage
-        self._nodes: list[Any] = []
-        self._initializers: list[Any] = []
+        self._graph = GraphWriter()
 
     def model(self) -> Any:
-        from onnx import helper
-
         self._body()
-        graph = helper.make_graph(
-            self._nodes, "decoder", self._inputs(), self._outputs(), self._initializers
+        config = self._config
+        interface = Interface(
+            n_layers=config.n_layers,
+            n_kv_heads=config.n_kv_heads,
+            head_dim=config.head_dim,
+            n_vocab=config.n_vocab,
         )
-        opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid("com.microsoft", 1)]
-        model = helper.make_model(graph, opset_imports=opsets, producer_name="structq")
-        model.ir_version = _IR_VERSION
-        return model
+        return interface.model(self._graph, opset=_OPSET, ir_version=_IR_VERSION)
 
     # Parts of the decoder, in the order of the data.
 
     def _body(self) -> None:
-        self._lengths()
+        add_lengths(self._graph)
         self._rotary()
         stream = self._embed()
         for layer in range(self._config.n_layers):
             stream = self._block(layer, stream)
         self._head(stream)
-
-    def _lengths(self) -> None:
-        """``seqlens_k``: positions of each row less one; ``total``: columns of the mask."""
-        axis, one = self._constant("one_axis", [1]), self._constant("one", 1)
-        counted = self._node("ReduceSum", ["attention_mask", axis], "row_lengths", keepdims=0)
-        last = self._node("Sub", [counted, one], "row_last")
-        self._node("Cast", [last], "seqlens_k", to=_dtype(np.int32))
-        shape = self._node("Shape", ["attention_mask"], "mask_shape")
-        columns = self._node("Gather", [shape, one], "mask_columns", axis=0)
-        self._node("Cast", [columns], "total", to=_dtype(np.int32))
 
     def _rotary(self) -> None:
         """Tables ``(window + 1, head_dim / 2)``, computed once when the runtime folds constants.
@@ -173,7 +162,7 @@ class _Builder:
         self._initializer("embedding_int8", stored)
         self._initializer("embedding_scale", scale[:, None])
         rows = self._node("Gather", ["embedding_int8", "input_ids"], "embedded_int8")
-        rows = self._node("Cast", [rows], "embedded_cast", to=_dtype(np.float32))
+        rows = self._node("Cast", [rows], "embedded_cast", to=dtype_of(np.float32))
         scales = self._node("Gather", ["embedding_scale", "input_ids"], "embedded_scale")
         return self._node("Mul", [rows, scales], "embedded")
 
@@ -226,13 +215,7 @@ class _Builder:
         return self._linear(f"{mlp}.down_proj", down, product)
 
     def _head(self, stream: str) -> None:
-        """Logits of the last ``num_logits_to_keep`` positions (0 keeps all, as on the hub)."""
-        start = self._node("Neg", ["num_logits_to_keep"], "head_start")
-        one_axis = self._constant("one_axis", [1])
-        start = self._node("Reshape", [start, one_axis], "head_starts")
-        end = self._constant("far_end", [_INT64_MAX])
-        kept = self._node("Slice", [stream, start, end, one_axis], "head_kept")
-        normed = self._norm("model.norm", kept)
+        normed = self._norm("model.norm", keep_last(self._graph, stream))
         if self._storage == "float32":
             table = "embedding"
         else:
@@ -278,62 +261,9 @@ class _Builder:
         return found
 
     def _node(
-        self,
-        operator: str,
-        inputs: Sequence[str],
-        output: str | Sequence[str],
-        **attributes: Any,
+        self, operator: str, inputs: Sequence[str], output: str | Sequence[str], **attributes: Any
     ) -> str:
-        from onnx import helper
-
-        outputs = [output] if isinstance(output, str) else list(output)
-        self._nodes.append(helper.make_node(operator, list(inputs), outputs, **attributes))
-        return outputs[0]
+        return self._graph.node(operator, inputs, output, **attributes)
 
     def _initializer(self, name: str, value: NDArray[Any]) -> str:
-        from onnx import numpy_helper
-
-        if all(known.name != name for known in self._initializers):
-            self._initializers.append(numpy_helper.from_array(value, name))
-        return name
-
-    def _constant(self, name: str, value: int | list[int]) -> str:
-        return self._initializer(name, np.asarray(value, dtype=np.int64))
-
-    # The names and shapes that a runtime sees.
-
-    def _inputs(self) -> list[Any]:
-        past = [
-            _value(f"past_key_values.{layer}.{part}", np.float32, self._cache_shape("P"))
-            for layer in range(self._config.n_layers)
-            for part in ("key", "value")
-        ]
-        return [
-            _value("input_ids", np.int64, ["B", "S"]),
-            _value("attention_mask", np.int64, ["B", "T"]),
-            _value("num_logits_to_keep", np.int64, []),
-            *past,
-        ]
-
-    def _outputs(self) -> list[Any]:
-        present = [
-            _value(f"present.{layer}.{part}", np.float32, self._cache_shape("Q"))
-            for layer in range(self._config.n_layers)
-            for part in ("key", "value")
-        ]
-        return [_value("logits", np.float32, ["B", "N", self._config.n_vocab]), *present]
-
-    def _cache_shape(self, columns: str) -> list[str | int]:
-        return ["B", self._config.n_kv_heads, columns, self._config.head_dim]
-
-
-def _dtype(numpy_type: Any) -> int:
-    from onnx import helper
-
-    return int(helper.np_dtype_to_tensor_dtype(np.dtype(numpy_type)))
-
-
-def _value(name: str, numpy_type: Any, shape: Sequence[str | int]) -> Any:
-    from onnx import helper
-
-    return helper.make_tensor_value_info(name, _dtype(numpy_type), list(shape))
+        return self._graph.constant(name, value, value.dtype)

@@ -5,10 +5,10 @@ row is a value, is never rendered, and cannot pass for the structure around it: 
 """
 
 from .environment import MAX_TEMPLATE_CHARS
-from .examples import ScoreExample, score_examples
+from .examples import LEAD, ScoreExample, added_words, evolve_examples, score_examples
 from .library import default_criteria, default_mutations, read_template
 from .marks import check_text, choose_mark
-from .mutations import Wanted, check_mutation, compile_mutation
+from .mutations import Wanted, check_mutation, compile_mutation, is_method
 from .prompts import (
     check_score_template,
     render_evolve,
@@ -18,9 +18,11 @@ from .prompts import (
 )
 
 __all__ = [
+    "LEAD",
     "MAX_TEMPLATE_CHARS",
     "ScoreExample",
     "Wanted",
+    "added_words",
     "check_mutation",
     "check_score_template",
     "check_text",
@@ -28,6 +30,8 @@ __all__ = [
     "compile_mutation",
     "default_criteria",
     "default_mutations",
+    "evolve_examples",
+    "is_method",
     "read_template",
     "render_evolve",
     "render_fields",

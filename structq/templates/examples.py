@@ -1,8 +1,10 @@
-"""Judged examples that stand before a score prompt, in packaged words; knows nothing of LMs.
+"""Examples that stand before a prompt, in packaged words; knows nothing of LMs.
 
-Small LMs that see the form of an answer only described put much of their probability elsewhere.
-Two examples, in which once the first response and once the last is the best, show the form and no
-order.
+Small LMs that see an answer only described speak about it ("Here is a rewritten version ..."), or
+put their probability elsewhere than on scores. An example shows what is wanted: an evolution that
+keeps the response and adds to it; two judged lists, in which once the first response and once the
+last is the best, so that they show no order. They are the same for every row, so their keys and
+values are computed once.
 """
 
 from __future__ import annotations
@@ -10,7 +12,68 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-__all__ = ["ScoreExample", "score_examples"]
+__all__ = [
+    "LEAD",
+    "EvolveExample",
+    "ScoreExample",
+    "added_words",
+    "evolve_examples",
+    "score_examples",
+]
+
+LEAD = "\n\n"
+"""Between a response that is kept whole and what is added: a paragraph of its own."""
+
+
+class EvolveExample(NamedTuple):
+    """One evolution."""
+
+    instruction: str
+    response: str
+    evolved_response: str
+
+
+_AWAY = "Water them well before you leave and move them out of the sun."
+_AWAY_MORE = (
+    "In a shady room the soil stays moist for a week or more. For a longer trip, push a bottle of "
+    "water upside down into each pot, or ask a neighbour to look in once a week."
+)
+_TIPS = ("Read about the company.", "Be on time.", "Ask questions at the end.")
+_TIPS_MORE = (
+    "Its website and the advertisement tell you what it needs.",
+    "Ten minutes early is better than one minute late.",
+    "For example, ask what a usual day in the job looks like.",
+)
+
+
+def evolve_examples(*, adds: bool) -> tuple[EvolveExample, EvolveExample]:
+    """A paragraph and a list, each kept and added to.
+
+    Args:
+        adds: What is added stands behind the whole response, in a paragraph of its own.
+    """
+    tips = _listed(_TIPS)
+    more = LEAD + " ".join(_TIPS_MORE)
+    each = [f"{tip} {added}" for tip, added in zip(_TIPS, _TIPS_MORE, strict=True)]
+    return (
+        EvolveExample(
+            "Give me three tips for a job interview.", tips, tips + more if adds else _listed(each)
+        ),
+        EvolveExample(
+            "How do I keep my plants alive while I am away?",
+            _AWAY,
+            f"{_AWAY}{LEAD if adds else ' '}{_AWAY_MORE}",
+        ),
+    )
+
+
+def added_words() -> str:
+    """What the examples add: no answer to anybody else's question."""
+    return " ".join((*_TIPS_MORE, _AWAY_MORE))
+
+
+def _listed(lines: Sequence[str]) -> str:
+    return "\n".join(f"{i}. {line}" for i, line in enumerate(lines, 1))
 
 
 class ScoreExample(NamedTuple):

@@ -28,7 +28,7 @@ def choose_heading_mark(texts: Iterable[str], names: Iterable[str]) -> str:
         names: What stands in the headings, before the mark and a colon; numbers may follow it.
     """
     heading = _heading(tuple(names))
-    used = {found for text in texts for found in heading.findall(text)}
+    used = {found.casefold() for text in texts for found in heading.findall(text)}
     return "" if not used else " " + next(mark for mark in _marks() if mark and mark not in used)
 
 

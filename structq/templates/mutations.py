@@ -14,7 +14,7 @@ from .environment import MAX_TEMPLATE_CHARS, MAX_USES, Rules, compile_template
 from .library import read_template
 from .marks import check_text, choose_heading_mark, choose_mark
 
-__all__ = ["Mutation", "Wanted", "check_mutation", "compile_mutation"]
+__all__ = ["Mutation", "Wanted", "check_mutation", "compile_mutation", "is_method"]
 
 _ROW = frozenset({"instruction", "response"})
 _WHOLE = Rules(fields=_ROW | {"form", "mark"}, required=_ROW)
@@ -96,6 +96,11 @@ def compile_mutation(text: str, where: str = "mutation template") -> Mutation:
     if _ANGLE_FIELD.search(text):
         return _angle_prompt(text, where)
     return _method_prompt(text)
+
+
+def is_method(text: str) -> bool:
+    """Whether a mutation template is method text, and not a whole prompt."""
+    return not (_JINJA_FIELD.search(text) or _ANGLE_FIELD.search(text))
 
 
 def _method_prompt(method: str) -> Mutation:

@@ -8,9 +8,10 @@ from dspy.utils.exceptions import AdapterParseError
 
 from structq import EvolveResponse, OutputError, ScoreResponses, StructAdapter
 from structq.errors import InputError, SchemaError
-from structq.schemas import outputs_of
+from structq.schemas import FORMS, outputs_of
 from structq.signatures import ScoreCall, score_signature
-from tests.scripted import ScriptedEngine, make_lm, prompt_of, respond
+from structq.templates import default_criteria
+from tests.scripted import ScriptedEngine, extensions_of, make_lm, prompt_of, respond
 
 ROW = {"instruction": "Why?", "response": "Because."}
 
@@ -109,7 +110,7 @@ def test_demos_are_earlier_turns_with_their_own_k(ask):
     first, second, last = engine.requests[0].messages
     assert [first.role, second.role, last.role] == ["user", "assistant", "user"]
     assert "from 1 (worst) to 4 (best)" in first.text
-    assert second.text == '{"scores":[1,4,2]}'
+    assert second.text == '{"scores": [1, 4, 2]}'
     assert "from 1 (worst) to 2 (best)" in last.text
 
 
@@ -201,6 +202,21 @@ def test_any_signature_with_pydantic_outputs_works(ask):
     assert found.sure is True
     prompt = prompt_of(engine.requests[0])
     assert prompt.startswith("Find the person.\n")
+    shown = '{"person": {"name": <text>, "tags": [<text>, ...]}, "sure": <true or false>}'
+    assert shown in prompt
+    assert prompt.endswith('\n\ntext:\nAnn [text] é\n\nhints:\n{"age": 3}')
+
+
+def test_the_compact_form_has_tags_and_no_spaces(ask):
+    found, engine = ask(
+        Extract,
+        '{"person":{"name":"Ann","tags":["a"]},"sure":true}',
+        adapter=StructAdapter(form="compact"),
+        text="Ann [text] é",
+        hints={"age": 3},
+    )
+    assert found.sure is True
+    prompt = prompt_of(engine.requests[0])
     assert '{"person":{"name":"...","tags":["...",...]},"sure":<true or false>}' in prompt
     assert '[texta]\nAnn [text] é\n[/texta]\n[hintsa]\n{"age": 3}\n[/hintsa]' in prompt
 
@@ -233,7 +249,22 @@ def test_finetune_data_ends_with_the_answer():
     derived = score_signature(ScoreResponses, ScoreCall(1, None))
     row = {"instruction": "Why?", "responses": ["a"]}
     made = StructAdapter().format_finetune_data(derived, [], row, {"scores": [2]})
-    assert made["messages"][-1] == {"role": "assistant", "content": '{"scores":[2]}'}
+    assert made["messages"][-1] == {"role": "assistant", "content": '{"scores": [2]}'}
+
+
+@pytest.mark.parametrize(
+    ("form", "answer"),
+    [
+        ("text", "x"),
+        ("json", '{"evolved_response": "x"}'),
+        ("compact", '{"evolved_response":"x"}'),
+    ],
+)
+def test_finetune_data_has_the_form_of_the_adapter(form, answer):
+    adapter = StructAdapter(form=form)
+    made = adapter.format_finetune_data(EvolveResponse, [], ROW, {"evolved_response": "x"})
+    assert made["messages"][-1] == {"role": "assistant", "content": answer}
+    assert adapter.parse(EvolveResponse, answer) == {"evolved_response": "x"}
 
 
 def test_earlier_replies_are_shown_with_what_was_wrong():
@@ -241,3 +272,160 @@ def test_earlier_replies_are_shown_with_what_was_wrong():
     *_, reply, correction = adapter.format(EvolveResponse, [], ROW)
     assert reply == {"role": "assistant", "content": "nope"}
     assert "not JSON" in correction["content"]
+
+
+# Answers that are one text
+
+
+class Sum(dspy.Signature):
+    """Sum it up."""
+
+    text: str = dspy.InputField()
+    short_title: str = dspy.OutputField(max_length=40)
+
+
+def asked_of(engine, signature, adapter=None, **inputs):
+    """The prediction, and the one request that it took."""
+    with dspy.context(lm=make_lm(engine), adapter=adapter or StructAdapter()):
+        found = dspy.Predict(signature)(**inputs)
+    [request] = engine.requests
+    return found, request
+
+
+def test_the_form_is_what_the_lm_says():
+    for form in FORMS:
+        _, request = asked_of(ScriptedEngine(form=form), EvolveResponse, **ROW)
+        assert (request.config.response_format is None) == (form == "text")
+        assert ("[response]\nBecause.\n[/response]" in prompt_of(request)) == (form == "compact")
+
+
+@pytest.mark.parametrize("form", [None, "yaml", 3])
+def test_an_lm_without_a_known_form_is_asked_for_json(form):
+    _, request = asked_of(ScriptedEngine(form=form), EvolveResponse, **ROW)
+    assert '{"evolved_response": <text>}' in prompt_of(request)
+
+
+def test_the_form_of_the_adapter_wins_over_that_of_the_lm():
+    adapter = StructAdapter(form="json")
+    _, request = asked_of(ScriptedEngine(form="text"), EvolveResponse, adapter, **ROW)
+    assert request.config.response_format is outputs_of(EvolveResponse).response_format
+
+
+def test_one_text_is_asked_for_as_text_and_structq_makes_the_field():
+    engine = ScriptedEngine(lambda request: '  A "quoted" \\ title\n', form="text")
+    found, request = asked_of(engine, Sum, text="Long.")
+    assert found.short_title == 'A "quoted" \\ title'
+    assert request.config.response_format is None
+    assert request.config.extensions is None
+    prompt = prompt_of(request)
+    assert "short title" in prompt
+    assert "JSON" not in prompt
+    assert prompt.endswith("\n\ntext:\nLong.")
+
+
+def test_the_bounds_of_the_field_are_rules_for_an_lm_that_keeps_them():
+    engine = ScriptedEngine(lambda request: "A title", form="text", constrains_text=True)
+    _, request = asked_of(engine, Sum, text="Long.")
+    assert extensions_of(request)["text"] == {"max_chars": 40}
+
+
+def test_a_text_beyond_the_bounds_of_its_field_is_an_output_error():
+    engine = ScriptedEngine(lambda request: "x" * 41, form="text")
+    with pytest.raises(OutputError) as caught:
+        asked_of(engine, Sum, text="Long.")
+    assert caught.value.raw == "x" * 41
+
+
+def test_demos_of_a_text_are_the_text():
+    engine = ScriptedEngine(lambda request: "New", form="text")
+    predict = dspy.Predict(Sum)
+    predict.demos = [{"text": "Old.", "short_title": 'An "old" one'}]
+    with dspy.context(lm=make_lm(engine), adapter=StructAdapter()):
+        predict(text="Long.")
+    _, answer, _ = engine.requests[0].messages
+    assert answer.text == 'An "old" one'
+
+
+def test_an_answer_of_more_than_one_text_is_json_in_the_text_form():
+    engine = ScriptedEngine(
+        lambda request: '{"person": {"name": "Ann", "tags": []}, "sure": true}', form="text"
+    )
+    found, request = asked_of(engine, Extract, text="Ann", hints={})
+    assert found.person == Person(name="Ann", tags=[])
+    assert request.config.response_format is outputs_of(Extract).response_format
+    assert '"sure": <true or false>' in prompt_of(request)
+
+
+@pytest.mark.parametrize(("form", "spaced"), [("text", True), ("json", True), ("compact", False)])
+def test_local_lms_are_told_how_json_is_spaced(form, spaced):
+    engine = ScriptedEngine(form=form, constrains_text=True)
+    _, request = asked_of(engine, ScoreResponses, instruction="Why?", responses=["a"])
+    assert extensions_of(request) == {"spaced": spaced}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("anchored", [True, False])
+def test_rules_name_the_property_that_they_are_for(form, anchored):
+    rules = {"literals": ["Because."], "anchored": anchored, "min_words": 3}
+    engine = ScriptedEngine(form=form, constrains_text=True)
+    _, request = asked_of(engine, EvolveResponse, StructAdapter(rules=rules), **ROW)
+    sent = extensions_of(request)["text"]
+    assert sent.get("field") == (None if form == "text" else "evolved_response")
+    assert sent.get("lead", "") == ("\n\n" if anchored and form != "compact" else "")
+    assert rules.items() <= sent.items()
+
+
+def test_white_space_around_a_text_goes_but_for_that_of_a_literal():
+    for literals, text in (([], "x"), (["  x"], "  x\n")):
+        engine = ScriptedEngine(lambda request: "  x\n", form="text")
+        adapter = StructAdapter(rules={"literals": literals})
+        found, _ = asked_of(engine, EvolveResponse, adapter, **ROW)
+        assert found.evolved_response == text
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n\t"], ids=repr)
+def test_a_blank_text_is_refused(blank):
+    engine = ScriptedEngine(lambda request: blank, form="text")
+    with pytest.raises(OutputError, match=r"empty|blank"):
+        asked_of(engine, EvolveResponse, **ROW)
+
+
+# Examples before scores
+
+
+def turns_before(form, scorer=ScoreResponses, n_responses=2, **options):
+    adapter = StructAdapter(form=form, **options)
+    inputs = {"instruction": "Why?", "responses": ["a"] * n_responses}
+    return adapter.format(scorer.with_instructions(default_criteria()), [], inputs)[:-1]
+
+
+def test_judged_examples_stand_before_scores_in_the_text_form():
+    first, answer, *_ = turns = turns_before("text")
+    assert len(turns) == 4
+    assert "Response 2:" in first["content"]
+    assert sorted(json.loads(answer["content"])["scores"]) == [1, 3]
+
+
+@pytest.mark.parametrize("form", ["json", "compact"])
+def test_other_forms_have_no_examples(form):
+    assert turns_before(form) == []
+
+
+def test_examples_do_not_stand_where_they_could_contradict():
+    assert turns_before("text", n_responses=5) == []
+    assert turns_before("text", as_text=True) == []
+    template = "{{ instruction }}{{ responses }}"
+    assert turns_before("text", score_template=template) == []
+    adapter = StructAdapter(form="text")
+    inputs = {"instruction": "Why?", "responses": ["a"]}
+    own = ScoreResponses.with_instructions("Judge the rhyme.")
+    assert len(adapter.format(own, [], inputs)) == 1
+
+
+def test_demos_of_the_caller_replace_the_examples():
+    demo = {"instruction": "Old?", "responses": ["x"], "scores": [2]}
+    inputs = {"instruction": "Why?", "responses": ["a"]}
+    signature = ScoreResponses.with_instructions(default_criteria())
+    messages = StructAdapter(form="text").format(signature, [demo], inputs)
+    assert len(messages) == 3
+    assert "Old?" in messages[0]["content"]

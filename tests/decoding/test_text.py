@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from structq.decoding import TextMatcher, TextRules
 from structq.errors import LMError, SchemaError
-from structq.texts import n_words, repeated_from
+from structq.texts import content_words, n_words, repeated_from
 from tests.decoding.walks import EOS, TOKENIZERS, closed, grammars, has_spaces, read_strictly, walk
 
 EVERY = pytest.mark.parametrize("name", TOKENIZERS)
@@ -360,3 +360,31 @@ def test_literals_that_are_missing_come_behind_a_text_that_is_too_long(form: str
         if not row.is_complete:
             row.consume(token)
     assert value_of(row.finish("")[0], form) == f"a b.\n\n{FENCE}"
+
+
+@EVERY
+@FORMS
+@given(least=st.integers(1, 12), seed=st.integers(0, 2**32))
+@settings(max_examples=15, deadline=None)
+def test_a_text_brings_as_many_new_words_as_it_must(
+    name: str, form: str, least: int, seed: int
+) -> None:
+    known = "the response score evolved Because water plant"
+    rules = {"min_new_words": least, "known": known}
+    found = say(name, form=form, seed=seed, free=300, **rules)
+    assert len(set(content_words(found)) - set(content_words(known))) >= least
+
+
+def test_a_lead_stands_behind_an_anchored_literal() -> None:
+    found = say("merged-digits", "First.", form="text", anchored=True, lead="\n\n", min_words=3)
+    assert found.startswith("First.\n\n")
+
+
+@FORMS
+def test_words_are_counted_as_they_come(form: str) -> None:
+    text = "Don't stop: 你好 at 3.5 miles, a naïve thing; then 12 more words and an end."
+    most = n_words(text)
+    for limit in range(1, most + 2):
+        row, said = speaks(text, form, max_words=limit)
+        assert row.is_complete == (limit < most)
+        assert limit >= most or n_words(value_of(row.finish(said)[0], form)) <= limit

@@ -74,6 +74,20 @@ def test_probabilities_are_those_of_llama_cpp(tmp_path, architecture, options):
 
 
 @pytest.mark.torch
+def test_mistrals_window_is_that_of_transformers(tmp_path):
+    """llama.cpp reads no window of this architecture."""
+    torch = pytest.importorskip("torch")
+    from benchmarks.gguf_reference import float32_model
+
+    path = write_tiny_gguf(tmp_path / "tiny.gguf", "llama", add=lambda w: w.add_sliding_window(48))
+    tokens = ids(600)
+    with torch.no_grad():
+        theirs = float32_model(path)(torch.tensor([tokens])).logits[0].numpy()
+    ours = opened(path).extend(0, tokens, 600)
+    np.testing.assert_allclose(log_softmax(ours), log_softmax(theirs), atol=2e-3)
+
+
+@pytest.mark.torch
 @pytest.mark.parametrize("kind", ["F32", "Q4_0", "Q4_1", "Q8_0"])
 @pytest.mark.parametrize("architecture", ["llama", "qwen2", "qwen3", "gemma3"])
 def test_logits_are_those_of_transformers_in_float32(tmp_path, architecture, kind):

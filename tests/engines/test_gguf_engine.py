@@ -48,10 +48,13 @@ def row(runtime, slot, slots, prompt, tokens):
     return np.array(seen)
 
 
-def test_a_row_has_the_same_bits_alone_and_among_others(folder):
-    runtime = OnnxRuntime(folder, n_slots=32, n_threads=1)
+@pytest.mark.parametrize("activations", ["float32", "int8"])
+def test_a_row_has_the_same_bits_alone_and_among_others(folder, activations):
+    runtime = OnnxRuntime(folder, n_slots=32, n_threads=1, activations=activations)
     prompt, tokens = ids(90, 1), ids(12, 2)
-    alone = row(OnnxRuntime(folder, n_slots=1, n_threads=1), 0, [0], prompt, tokens)
+    alone = row(
+        OnnxRuntime(folder, n_slots=1, n_threads=1, activations=activations), 0, [0], prompt, tokens
+    )
     for slot, slots in (
         (0, [0]),
         (5, [5]),
@@ -73,6 +76,14 @@ def test_what_another_row_computed_changes_no_bit_and_is_not_computed_again(fold
         )
     assert plain.n_computed == 461
     assert saving.n_computed == 231 + 30
+
+
+def test_rounded_activations_are_near_those_in_float32(folder):
+    exact, rounded = (
+        OnnxRuntime(folder, n_slots=1, n_threads=1, activations=kind).extend(0, ids(50), 50)
+        for kind in ("float32", "int8")
+    )
+    assert np.abs(exact - rounded).mean() < 0.05 * np.abs(exact).mean()
 
 
 def test_scores_do_not_depend_on_batch_size_and_order(tiny):
@@ -111,10 +122,11 @@ def test_the_spec_names_the_weights_and_takes_options(tiny, tmp_path):
 @pytest.mark.parametrize(
     ("place", "options", "message"),
     [
-        ("{}", {"window": 5000}, "window must be 2 to 1024: found 5000"),
+        ("{}", {"window": 5000}, "window must be 2 to 4096: found 5000"),
         ("{}", {"n_slots": 0}, "n_slots must be 1 or more"),
         ("{}", {"n_threads": 0}, "n_threads must be 1 or more"),
-        ("{}", {"reuse_prefixes": "perhaps"}, "reuse_prefixes is no flag: 'perhaps'"),
+        ("{}", {"reuse_prefixes": "perhaps"}, "reuse_prefixes is no bool: 'perhaps'"),
+        ("{}", {"activations": "bfloat16"}, "found 'bfloat16' .float32, int8 allowed"),
         ("{}", {"file": "x.gguf"}, "is a file here"),
         ("{}?dtype=float16", {}, "unknown option of gguf LMs: 'dtype'"),
         ("missing.gguf", {}, "no such file"),
@@ -126,3 +138,41 @@ def test_wrong_specs_are_named(tiny, monkeypatch, place, options, message):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(InputError, match=message):
         structq.lm("gguf:" + place.format(tiny), **options)
+
+
+@pytest.fixture
+def hub(tiny, monkeypatch):
+    """A hub with one model of two files; what was asked of it."""
+    asked = []
+
+    def snapshot_download(name, *, revision, allow_patterns):
+        asked.append((name, revision, allow_patterns))
+        return str(tiny.parent)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+    monkeypatch.setattr(
+        "huggingface_hub.list_repo_files", lambda name, revision: ["tiny.gguf", "README.md"]
+    )
+    return asked
+
+
+def test_a_file_of_the_hub_is_downloaded_alone(hub, tiny):
+    lm = structq.lm("gguf:some/model?file=tiny.gguf&revision=main")
+    assert hub == [("some/model", "main", ["tiny.gguf"])]
+    assert lm.model == structq.lm(f"gguf:{tiny}").model
+
+
+def test_the_only_file_of_a_model_need_not_be_named(hub, tiny):
+    assert structq.lm("gguf:other/model").model == structq.lm(f"gguf:{tiny}").model
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("x.gguf", r"has no file 'x\.gguf' \(it has tiny\.gguf\)"),
+        ("../tiny.gguf", "leaves the model's folder"),
+    ],
+)
+def test_a_wrong_file_of_the_hub_is_named(hub, file, message):
+    with pytest.raises(InputError, match=message):
+        structq.lm("gguf:third/model", file=file)

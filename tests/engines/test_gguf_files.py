@@ -64,7 +64,7 @@ def test_an_interrupted_conversion_leaves_nothing(tiny, home, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("structq.engines.gguf.conversion.write_graph", interrupt)
+    monkeypatch.setattr("structq.engines.gguf.conversion.write_graphs", interrupt)
     with pytest.raises(KeyboardInterrupt):
         convert(tiny)
     assert list((home / "converted").iterdir()) == []
@@ -208,6 +208,11 @@ CASES = {
         "qwen3",
         {"add": lambda w: w.add_rope_dimension_count(8)},
         "qwen3.rope.dimension_count of the GGUF file: found 8 (32 is allowed)",
+    ),
+    "a width of heads": (
+        "llama",
+        {"add": lambda w: w.add_head_count(5)},
+        "llama.attention.head_count_kv of the GGUF file: found 2 (a divisor of 5 is allowed)",
     ),
     "qwen's window": (
         "qwen2",

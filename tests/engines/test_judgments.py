@@ -162,9 +162,19 @@ def test_the_prompt_shows_questions_levels_and_inputs():
     [request] = engine.requests
     prompt = request.messages[-1].text
     assert "Judge the text.\nquality: How good it is\n0: bad\n1: fair\n2: good\n" in prompt
+    shown = '{"quality": <0, 1 or 2>, "tone": <"warm" or "cold">, "right": <true or false>}'
+    assert shown in prompt
+    assert prompt.endswith("\ntext:\nA whale is [text] a fish.")
+    assert request.config.probabilities == "required"
+
+
+def test_an_lm_of_the_compact_form_sees_tags_and_no_spaces():
+    engine = ScriptedEngine(lambda request: "{}", form="compact")
+    with pytest.raises(OutputError):
+        dspy.Predict(Judge)(text="A whale is [text] a fish.", lm=JudgmentClient(make_lm(engine)))
+    prompt = engine.requests[0].messages[-1].text
     assert '{"quality":0|1|2,"tone":"warm"|"cold","right":<true or false>}' in prompt
     assert "[texta]\nA whale is [text] a fish.\n[/texta]" in prompt
-    assert request.config.probabilities == "required"
 
 
 def test_a_client_is_not_saved_by_mistake(client, tmp_path):

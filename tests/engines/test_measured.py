@@ -46,8 +46,10 @@ def drive(runtime, row, slot=0):
         return end.value, passes
 
 
-def measure(runtime, vocabulary, schema, *, prompt="score this", max_tokens=None, **sampling):
-    plan = TokenPlan(SlotPlan.of(schema), vocabulary)
+def measure(
+    runtime, vocabulary, schema, *, prompt="score this", max_tokens=None, spaced=True, **sampling
+):
+    plan = TokenPlan(SlotPlan.of(schema, spaced=spaced), vocabulary)
     row = measure_row(
         runtime.encode([("user", prompt)]),
         plan,
@@ -98,11 +100,13 @@ def test_labels_that_branch_twice_cost_a_pass_for_each_further_branch(runtime, v
     [range(1, 7), range(10), range(1, 11), range(1, 18), range(1, 101)],
     ids=["1..6", "0..9", "1..10", "1..17", "1..100"],
 )
-def test_distributions_agree_with_brute_force(runtime, vocabulary, labels):
-    answer, _ = measure(runtime, vocabulary, scores(3, labels))
+@pytest.mark.parametrize("spaced", [True, False], ids=["spaced", "compact"])
+def test_distributions_agree_with_brute_force(runtime, vocabulary, labels, spaced):
+    answer, _ = measure(runtime, vocabulary, scores(3, labels), spaced=spaced)
     taken = json.loads(answer.text)["scores"]
     for at, slot in enumerate(answer.slots):
-        head = '{"scores":[' + "".join(f"{score}," for score in taken[:at])
+        space = " " if spaced else ""
+        head = f'{{"scores":{space}[' + "".join(f"{score},{space}" for score in taken[:at])
         before = [*runtime.encode([("user", "score this")]), *vocabulary.tokenize(head)]
         after = "," if at < 2 else "]"
         expected, mass = brute_force(runtime, vocabulary, before, labels, after)
@@ -112,9 +116,12 @@ def test_distributions_agree_with_brute_force(runtime, vocabulary, labels):
         assert taken[at] == labels[int(expected.argmax())]
 
 
-def test_the_text_is_the_compact_json_of_the_labels(runtime, vocabulary):
-    answer, _ = measure(runtime, vocabulary, scores(3, [1, 2, 3]))
-    assert answer.text == json.dumps(json.loads(answer.text), separators=(",", ":"))
+@pytest.mark.parametrize(
+    ("spaced", "separators"), [(True, (", ", ": ")), (False, (",", ":"))], ids=["spaced", "compact"]
+)
+def test_the_text_is_the_json_of_the_labels(runtime, vocabulary, spaced, separators):
+    answer, _ = measure(runtime, vocabulary, scores(3, [1, 2, 3]), spaced=spaced)
+    assert answer.text == json.dumps(json.loads(answer.text), separators=separators)
     assert answer.slots[0].labels == ("1", "2", "3")
 
 

@@ -276,3 +276,20 @@ def test_each_lm_says_how_it_writes_best(runtime, tiny_folder, tmp_path):
     facts = json.loads((tmp_path / "tiny/model.json").read_text())
     (tmp_path / "tiny/model.json").write_text(json.dumps(facts | {"form": "json"}))
     assert OnnxRuntime(tmp_path / "tiny", n_slots=1).form == "json"
+
+
+def test_a_pass_covers_only_the_rows_that_are_asked_for(runtime, monkeypatch):
+    for slot in (0, 9, 20, 31):
+        runtime.extend(slot, ids(30 + slot, slot), 1)
+    alone = [runtime.step([slot], [slot + 5])[0] for slot in (9, 31)]
+    for slot in (9, 31):
+        runtime.rewind(slot, 30 + slot)
+    run, n_rows = runtime._run, []
+    monkeypatch.setattr(
+        runtime,
+        "_run",
+        lambda first, ids, *rest: n_rows.append(len(ids)) or run(first, ids, *rest),
+    )
+    np.testing.assert_array_equal(runtime.step([9, 31], [14, 36]), alone)
+    assert n_rows == [2]
+    assert [runtime.length(slot) for slot in (0, 9, 20, 31)] == [30, 40, 50, 62]

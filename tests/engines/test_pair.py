@@ -23,6 +23,7 @@ from structq.engines.local import Call, LocalLM
 from structq.engines.onnx import OnnxRuntime
 from structq.engines.pair import AsyncLocalEngine, LocalEngine
 from structq.engines.registry import open_lm
+from structq.texts import n_words
 
 TEXT = {
     "type": "object",
@@ -434,44 +435,121 @@ FREE_TEXT = {
 }
 
 
-def literals(*texts, anchored=False, **config):
-    wanted = {"evolved_response": list(texts), "anchored": anchored}
-    extensions = {"structq": {"literals": wanted}}
-    return request("evolve", FREE_TEXT, extensions=extensions, **config)
+WIRES = ("text", "json", "compact")
+every_wire = pytest.mark.parametrize("wire", WIRES)
 
 
+def ruled(wire, rules, **config):
+    """A request whose answer is one text, as it stands or as the value of a property."""
+    own = {"text": dict(rules)}
+    if wire == "text":
+        return request("evolve", extensions={"structq": own}, **config)
+    own["text"]["field"] = "evolved_response"
+    own["spaced"] = wire == "json"
+    return request("evolve", FREE_TEXT, extensions={"structq": own}, **config)
+
+
+def literals(wire, *texts, anchored=False, **config):
+    return ruled(wire, {"literals": list(texts), "anchored": anchored}, **config)
+
+
+def said(wire, response):
+    """The text of a whole answer, which is spaced as its wire says."""
+    if wire == "text":
+        return response.text
+    value = json.loads(response.text)
+    separators = (", ", ": ") if wire == "json" else (",", ":")
+    assert response.text.startswith(json.dumps(value, separators=separators)[:20])
+    return value["evolved_response"]
+
+
+@every_wire
 @pytest.mark.parametrize("seed", range(6))
-def test_an_answer_holds_its_literals_or_is_cut_off(engine, seed):
-    asked = literals(FENCE, "$$x$$", temperature=2.0, seed=seed, max_tokens=500)
+def test_an_answer_holds_its_literals_or_is_cut_off(engine, wire, seed):
+    asked = literals(wire, FENCE, "$$x$$", temperature=2.0, seed=seed, max_tokens=500)
     response = engine.complete(asked)
     if response.finish_reason == "stop":
-        text = json.loads(response.text)["evolved_response"]
+        text = said(wire, response)
         assert FENCE in text
         assert "$$x$$" in text.partition(FENCE)[2]
 
 
-def test_an_anchored_literal_costs_no_passes_of_its_own(engine):
-    response = engine.complete(literals(FENCE * 3, anchored=True, temperature=2.0, seed=1))
+@every_wire
+def test_an_anchored_literal_costs_no_passes_of_its_own(engine, wire):
+    response = engine.complete(literals(wire, FENCE * 3, anchored=True, temperature=2.0, seed=1))
     assert own(response)["n_forced_tokens"] > 60
     if response.finish_reason == "stop":
-        assert json.loads(response.text)["evolved_response"].startswith(FENCE * 3)
+        assert said(wire, response).startswith(FENCE * 3)
 
 
-def test_literals_that_do_not_fit_the_window_are_refused(engine):
+@every_wire
+def test_literals_that_do_not_fit_the_window_are_refused(engine, wire):
     with pytest.raises(lm15.ContextLengthError):
-        engine.complete(literals("many words " * 400))
+        engine.complete(literals(wire, "many words " * 400))
+
+
+@every_wire
+@pytest.mark.parametrize("seed", range(4))
+def test_an_answer_keeps_to_its_bounds_and_says_what_was_cut(engine, wire, seed):
+    rules = {"min_words": 5, "max_words": 12, "max_chars": 90}
+    response = engine.complete(ruled(wire, rules, temperature=2.0, seed=seed))
+    assert response.finish_reason == "stop"
+    text = said(wire, response)
+    assert n_words(text) <= 12
+    assert len(text) <= 90
+    cut = own(response).get("cut")
+    assert cut is None or cut["reason"] == "length"
+    assert cut is not None or n_words(text) >= 5
 
 
 @pytest.mark.parametrize(
-    "wanted", [None, [], {"a": "text"}, {"a": [1]}, {"a": [], "b": []}, {"a": [], "anchored": 1}]
+    "rules",
+    [
+        None,
+        3,
+        ["text"],
+        {"literals": "text"},
+        {"literals": [1]},
+        {"literals": None},
+        {"literals": [], "anchored": 1},
+        {"field": 3},
+        {"max_words": "9"},
+        {"min_words": None},
+        {"known": None},
+        {"longest": 3},
+    ],
+    ids=str,
 )
-def test_malformed_literals_are_refused(engine, wanted):
-    asked = request("x", FREE_TEXT, extensions={"structq": {"literals": wanted}})
-    with pytest.raises(lm15.InvalidRequestError, match=r"structq\.literals"):
+def test_malformed_rules_are_refused(engine, rules):
+    asked = request("x", extensions={"structq": {"text": rules}})
+    with pytest.raises(lm15.InvalidRequestError, match=r"structq\.text: found"):
         engine.complete(asked)
 
 
-def test_literals_need_a_schema_of_one_text(engine):
-    asked = request("x", extensions={"structq": {"literals": {"a": ["b"]}}})
+def test_rules_need_a_schema_of_one_text(engine):
+    rules = {"literals": ["b"], "field": "evolved_response"}
+    for schema in (None, TEXT, scores(2)):
+        asked = request("x", schema, extensions={"structq": {"text": rules}})
+        with pytest.raises(lm15.UnsupportedFeatureError, match="closed object of one text"):
+            engine.complete(asked)
+    asked = request("x", FREE_TEXT, extensions={"structq": {"text": {"max_words": 3}}})
     with pytest.raises(lm15.UnsupportedFeatureError, match="closed object of one text"):
         engine.complete(asked)
+
+
+@pytest.mark.parametrize("spaced", [True, False])
+def test_json_is_spaced_as_it_is_asked_for(engine, spaced):
+    for measure in (True, False):
+        extensions = {"structq": {"spaced": spaced, "measure": measure}}
+        text = engine.complete(request("x", scores(3), extensions=extensions)).text
+        separators = (", ", ": ") if spaced else (",", ":")
+        assert text == json.dumps(json.loads(text), separators=separators)
+
+
+def test_what_a_schema_repeats_of_itself_is_no_loop(engine):
+    kinds = {"dry_multiplier": 9.0, "dry_allowed_length": 1, "repetition_penalty": 9.0}
+    told = LocalEngine(engine.lm, penalties=kinds)
+    asked = request("score", scores(8))
+    assert told.complete(asked).text == engine.complete(asked).text
+    free = request("go on", max_tokens=60)
+    assert told.complete(free).text != engine.complete(free).text

@@ -36,6 +36,22 @@ def test_top_p_keeps_the_smallest_set_that_reaches_it(top_p, kept):
     assert set(np.flatnonzero(draws(temperature=1.0, top_p=top_p))) == set(kept)
 
 
+@pytest.mark.parametrize(
+    ("min_p", "kept"), [(0.0, [0, 1, 2, 3]), (0.25, [1, 2, 3]), (0.4, [1, 3]), (1.0, [1])], ids=str
+)
+def test_min_p_keeps_what_has_that_share_of_the_most_probable(min_p, kept):
+    # Probabilities: 0.1, 0.5, 0.15, 0.25.
+    found = draws(temperature=1.0, min_p=min_p)
+    assert np.flatnonzero(found).tolist() == kept
+    expected = np.where(np.isin(range(4), kept), np.exp(LOGITS), 0)
+    np.testing.assert_allclose(found, expected / expected.sum(), atol=0.03)
+
+
+def test_min_p_looks_at_probabilities_after_the_temperature():
+    assert np.flatnonzero(draws(temperature=0.5, min_p=0.2)).tolist() == [1, 3]
+    assert np.flatnonzero(draws(temperature=4.0, min_p=0.6)).tolist() == [0, 1, 2, 3]
+
+
 def test_what_a_mask_forbids_is_never_drawn():
     masked = LOGITS.copy()
     masked[[1, 3]] = -np.inf
@@ -65,6 +81,16 @@ def test_logits_that_allow_nothing_are_refused(logits):
         {"top_p": 1.1},
         {"top_k": 0},
         {"seed": -1},
+        {"min_p": -0.1},
+        {"min_p": 1.1},
+        {"min_p": float("nan")},
+        {"repetition_penalty": 0.9},
+        {"repetition_penalty": float("inf")},
+        {"dry_multiplier": -1.0},
+        {"dry_multiplier": float("inf")},
+        {"dry_base": 0.5},
+        {"dry_base": float("nan")},
+        {"dry_allowed_length": 0},
     ],
     ids=str,
 )

@@ -3,7 +3,8 @@
 import pytest
 
 from structq.modules.checks import EvolveCheck, is_refusal
-from structq.templates import default_mutations
+from structq.modules.length import Length
+from structq.templates import EVOLVE_EXAMPLE, default_mutations
 
 METHOD = default_mutations()["details"]
 LONG = "I'm sorry, but I can't help with that. " + "Here is what can be said all the same. " * 12
@@ -49,10 +50,14 @@ def test_answers_are_no_refusals(text):
     assert not is_refusal(text)
 
 
+BOUNDS = ("min_added", "max_added", "max_growth")
+
+
 def check(**changes):
     values = {"instruction": "Why?", "response": "Because of the air.", "template": METHOD}
     values = {**values, **changes}
-    return EvolveCheck(**{"original": values["response"], **values})
+    length = Length(**{name: values.pop(name) for name in BOUNDS if name in values})
+    return EvolveCheck(**{"original": values["response"], "length": length, **values})
 
 
 @pytest.mark.parametrize(
@@ -78,9 +83,26 @@ def check(**changes):
         ({"instruction": METHOD}, f"You asked: {METHOD}", None),
         ({"template": "Say it."}, "Say it. Because.", None),
         ({}, "Reply with JSON in this form and nothing else: x", "repeats the prompt"),
-        ({"max_added_words": 2}, "Because of the air up there.", None),
-        ({"max_added_words": 2}, "Because of the air far up there.", "3 words more"),
-        ({"max_added_words": 2}, "Air.", None),
+        ({}, "Reply with the rewritten response and nothing else.", "repeats the prompt"),
+        ({}, "**Rewritten response:** Because of the air.", "repeats the prompt"),
+        ({}, "Because of the air.\n\nRewritten response:\nSmoke.", "repeats the prompt"),
+        ({}, "Here is the rewritten response: because of air.", "repeats the prompt"),
+        ({}, "Use at most 120 words.\nBecause of the air.", "repeats the prompt"),
+        ({"instruction": "Use at most 9 words: why?"}, "Use at most 9 words, then air.", None),
+        ({}, "Because of the air. The rewritten response is this.", "speaks about itself"),
+        ({}, "Because of air.\n\nThis response is more detailed.", "speaks about itself"),
+        ({}, "Your answer should be longer than this.", "speaks about itself"),
+        ({}, "I suggest rewriting it to say that.", "speaks about itself"),
+        ({}, "The response of the eye to blue light is weak.", None),
+        ({}, "Because of air. Use at most 120 words.", "repeats the prompt"),
+        ({}, "In a shady room the soil stays moist for a week or more.", "repeats the example"),
+        ({"max_added": 2}, "Because of the air up there.", None),
+        ({"max_added": 2}, "Because of the air far up there.", "3 words more"),
+        ({"max_added": 2}, "Because of air.", None),
+        ({"min_added": 2}, "Because of the air up there.", None),
+        ({"min_added": 2}, "Because of the air there.", "1 words more"),
+        ({"min_added": 2}, "Because of the air.", "0 words more than the response (at least 2"),
+        ({"max_growth": 1.5}, "Because of the air. " + "And so on it goes. " * 40, None),
         ({"literals": ("$$x$$",)}, "Because of $$x$$.", None),
         ({"literals": ("$$x$$",)}, "Because of $$ x $$.", "keep this block verbatim: '$$x$$'"),
         ({"literals": ("a", "b")}, "b then a", "verbatim: 'b'"),
@@ -90,10 +112,237 @@ def check(**changes):
         ({"judge": False}, "Because of the air.", None),
         ({"judge": False}, REFUSALS[0], None),
         ({"judge": False}, "[response]", None),
-        ({"judge": False, "max_added_words": 1}, "Because of the air up there.", "words more"),
+        ({"judge": False, "max_added": 1}, "Because of the air up there.", "words more"),
+        ({"judge": False, "min_added": 1}, "Because.", "words more"),
+        ({"judge": False}, "...", None),
+        ({"judge": False}, "Because of the air and", None),
+        ({"judge": False}, "Air.", None),
         ({"judge": False, "literals": ("x",)}, "y", "verbatim"),
     ],
 )
 def test_faults(changes, evolved, reason):
     found = check(**changes).fault(evolved)
     assert found is None if reason is None else reason in found
+
+
+# What was never written
+
+PLACEHOLDERS = [
+    "...",
+    "\u2026",
+    "<text>",
+    "<rewritten response>",
+    '"..."',
+    "[Your response here]",
+    "Your response here",
+    "the rewritten response here.",
+    "Your text goes here",
+    "Lorem ipsum dolor sit amet",
+    "evolved_response",
+    "Evolved response",
+    "rewritten response",
+    "string",
+    "-",
+    "```",
+]
+
+
+@pytest.mark.parametrize("text", PLACEHOLDERS)
+def test_placeholders_are_no_evolutions(text):
+    assert "a placeholder" in check(response="Air.").fault(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "7",
+        "42.",
+        "Text and more of it.",
+        "A string is a text.",
+        "The answer is here.",
+        "<b>Air</b> scatters.",
+        "空気。",
+        "воздух",
+        "x = 1",
+    ],
+)
+def test_short_answers_are_no_placeholders(text):
+    assert check(response="Air.").fault(text) is None
+
+
+def test_a_response_that_is_a_placeholder_may_stay_one():
+    assert check(response="...", original="x").fault("<text>") is None
+
+
+@pytest.mark.parametrize(
+    "end",
+    [",", ", ", ";", " (", " [", " and", " or", " the", " a", " an", " of", " to", " with",
+     ", such as", " AND\n"],
+)  # fmt: skip
+def test_a_text_that_breaks_off_is_no_evolution(end):
+    evolved = f"Because of the air and what is in it{end}"
+    assert "a fragment: it ends with" in check().fault(evolved)
+
+
+@pytest.mark.parametrize(
+    "end",
+    ["", ".", ":", "!", " hand", " band", " floor", "\n```\nx = 1\n```", " (so)", " he said", "。"],
+)
+def test_a_text_may_end_without_a_full_stop(end):
+    assert check().fault(f"Because of the air and what is in it{end}") is None
+
+
+def test_a_response_that_breaks_off_may_be_evolved_to_one_that_does():
+    response = "Because of the air, the light and"
+    assert check(response=response).fault(f"So: {response}") is None
+
+
+LONG_RESPONSE = "The sky is blue because the air scatters the blue light of the sun."
+
+
+@pytest.mark.parametrize(
+    "template",
+    [METHOD, *default_mutations().values(), "Make it rhyme.", "Tell it in other words."],
+)
+def test_less_than_half_is_no_evolution(template):
+    found = check(response=LONG_RESPONSE, template=template).fault("The air scatters it.")
+    assert "less than half of the response's 14" in found
+    assert check(response=LONG_RESPONSE, template=template).fault("So: " + LONG_RESPONSE) is None
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "Rewrite the response in one sentence.",
+        "Make it shorter.",
+        "Shorten it: {{ instruction }} {{ response }}",
+        "Be concise.",
+        "Condense the response.",
+        "Summarize it.",
+        "Say it with fewer words.",
+        "Cut it down.",
+        "Remove what is not needed.",
+    ],
+)
+def test_a_mutation_that_asks_for_less_may_get_it(template):
+    assert check(response=LONG_RESPONSE, template=template).fault("Air scatters it.") is None
+
+
+def test_half_of_the_words_is_enough():
+    assert check(response="one two three four").fault("one five") is None
+    assert "1 words" in check(response="one two three four").fault("one")
+
+
+# What only the prompt says
+
+
+@pytest.mark.parametrize("method", default_mutations().values(), ids=default_mutations())
+def test_the_words_of_a_template_are_no_evolution(method):
+    for text in (method, method.upper(), method.replace("Rewrite the response", "The response")):
+        found = check(template=method).fault(f"Because of the air, as smoke does.\n{text}")
+        assert "repeats the prompt" in found
+
+
+def test_a_sentence_with_a_word_of_its_own_is_no_echo():
+    method = "Rewrite the response with more detail: add a specific example."
+    found = check(template=method).fault("Because of the air. A specific example is smoke.")
+    assert found is None
+
+
+def test_a_sentence_of_the_row_is_no_echo_of_the_template():
+    method = "Rewrite the response with more detail: add a specific example."
+    row = {"instruction": f"What does this ask? {method}", "template": method}
+    assert check(**row).fault(f"Because of the air. It asks: {method}") is None
+    assert check(**row).fault(f"Because of the air, so far.\n{method}") is None
+
+
+def test_the_example_of_the_prompt_is_no_evolution():
+    first = EVOLVE_EXAMPLE.added.split(". ")[0] + "."
+    assert "the example of the prompt" in check().fault(f"Because of the air. {first}")
+    row = {"instruction": "How do I water plants?", "response": f"So. {first}"}
+    assert check(**row).fault(f"So it is. {first}") is None
+
+
+# A text about itself
+
+COMMENTS = [
+    "Because of the air. The rewritten response is this.",
+    "This response is too short for what was asked.",
+    "Your answer should name the air that scatters it.",
+    "The response includes the air and what is in it.",
+    "I would suggest rewriting it so that it names the air.",
+    "Because of the air.\nI have rewritten it for you here.",
+    "Here is the revised response: because of the air.",
+]
+
+
+@pytest.mark.parametrize("text", COMMENTS)
+def test_a_text_about_the_response_is_no_evolution(text):
+    found = check().fault(text)
+    assert "speaks about itself" in found or "repeats the prompt" in found
+
+
+def test_who_asks_about_a_response_may_be_told_about_it():
+    assert (
+        check(instruction="How good is it? This response is too long.").fault(COMMENTS[1]) is None
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The immune response is fast, and the air is blue.",
+        "In response to light, the air scatters it.",
+        "Answer: the air. This is too much to say in a word.",
+        "The answer has three parts, all of them about air.",
+    ],
+)
+def test_a_response_in_another_sense_is_no_comment(text):
+    assert check().fault(text) is None
+
+
+# What an LM that can is held to
+
+
+def rules(**changes):
+    return check(**changes).rules()
+
+
+def test_rules_have_the_bounds_of_the_length():
+    found = rules(response="word " * 50, min_added=3, max_growth=2.0)
+    assert (found["min_words"], found["max_words"]) == (53, 100)
+    assert rules(response="word " * 50)["max_words"] is None
+    assert rules(response="word " * 50)["min_words"] == 25
+    assert rules(response="word " * 50, judge=False)["min_words"] == 1
+    assert rules(response="word " * 50, template="Shorten it.")["min_words"] == 1
+
+
+def test_no_rule_asks_for_more_than_the_rules_allow():
+    # An anchored original leaves room for nothing under this bound: the bound gives way.
+    found = rules(response="x", original="word " * 200, literals=("word " * 200,),
+                  anchored=True, max_growth=1.5)  # fmt: skip
+    assert found["max_words"] == found["min_words"] == 205
+
+
+def test_rules_name_what_must_stand_in_the_text():
+    found = rules(literals=("a", "b"), anchored=True)
+    assert (found["literals"], found["anchored"]) == (["a", "b"], True)
+    assert "literals" not in rules(anchored=True)
+
+
+def test_repetitions_are_guarded_against_where_answers_are_judged():
+    assert (rules()["guard"], rules()["known"]) == (True, "Because of the air.")
+    assert not {"guard", "known"} & rules(judge=False).keys()
+
+
+@pytest.mark.parametrize(
+    ("template", "asks"),
+    [
+        *((text, True) for text in default_mutations().values() if "add" in text),
+        ("Make it rhyme.", False),
+        ("Add less: shorten it.", False),
+    ],
+)
+def test_a_mutation_that_asks_for_more_is_held_to_new_words(template, asks):
+    assert ("min_new_words" in rules(template=template)) == asks
+    assert "min_new_words" not in rules(template=template, judge=False)

@@ -97,8 +97,8 @@ def test_all_of_the_original_stays_over_every_step():
 
 
 def test_nothing_is_preserved_by_default():
-    evolve, _ = evolver("Run it.")
-    assert evolve(**ROW).evolved_response == "Run it."
+    evolve, _ = evolver("Run this: it gives a number, and then it is done.")
+    assert evolve(**ROW).evolved_response == "Run this: it gives a number, and then it is done."
 
 
 def test_the_same_again_is_no_evolution_unless_allowed():

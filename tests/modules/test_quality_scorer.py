@@ -4,6 +4,7 @@ import json
 import pytest
 
 from structq import InputError, OutputError, QualityScorer
+from structq.templates import default_criteria
 from tests.scripted import ScriptedEngine, body_of, make_lm, prompt_of, respond, schema_of
 
 ASK = {"instruction": "Why?", "responses": ["a", "bbb", "cc"]}
@@ -64,14 +65,16 @@ def test_schema_has_the_labels_of_the_scale(configured, engine, scale, labels):
 
 def test_rubric_stands_in_the_prompt(configured, engine):
     QualityScorer(scale={1: "bad", 5: "great"}, criteria="Judge.")(**ASK)
-    assert "\nJudge.\n1: bad\n5: great\n" in prompt_of(engine.requests[0])
+    assert "Judge.\n1: bad\n5: great" in prompt_of(engine.requests[0])
 
 
 def test_tuned_criteria_are_asked(configured, engine):
     scorer = QualityScorer()
     scorer.score.signature = scorer.score.signature.with_instructions("Facts only.")
     scorer(**ASK)
-    assert "\nFacts only.\n" in prompt_of(engine.requests[0])
+    prompt = prompt_of(engine.requests[0])
+    assert "Facts only." in prompt
+    assert default_criteria() not in prompt
 
 
 def test_permutations_put_scores_back_and_average():
@@ -82,7 +85,7 @@ def test_permutations_put_scores_back_and_average():
     )
     assert found.scores == [2.0, 2.0]
     assert len(found.metadata["calls"]) == 2
-    assert "[1]\nb\n[/1]" in prompt_of(engine.requests[1])
+    assert body_of(prompt_of(engine.requests[1]), "1") == "b"
 
 
 def test_permutations_average_the_distributions(measuring_lm):

@@ -1,5 +1,6 @@
 import enum
 import gc
+import json
 import weakref
 from typing import Annotated, Literal
 
@@ -8,7 +9,7 @@ import pydantic
 import pytest
 
 from structq.errors import SchemaError
-from structq.schemas import outputs_of, response_format, show_form
+from structq.schemas import outputs_of, response_format, show_form, to_json
 from structq.signatures import EvolveResponse, ScoreCall, ScoreResponses, score_signature
 
 
@@ -43,7 +44,15 @@ def test_score_schema_has_exactly_k_items():
     scores = outputs_of(derived).schema["properties"]["scores"]
     assert scores == {"type": "array", "items": item, "minItems": 3, "maxItems": 3}
     assert outputs_of(derived).labels == (1, 2, 3, 4)
-    assert outputs_of(derived).form == '{"scores":[s1,s2,s3]}'
+    score = "<1, 2, 3 or 4>"
+    assert outputs_of(derived).form == f'{{"scores": [{score}, {score}, {score}]}}'
+    assert outputs_of(derived).compact_form == '{"scores":[s1,s2,s3]}'
+
+
+def test_a_long_list_of_scores_is_shown_by_its_first():
+    derived = score_signature(ScoreResponses, ScoreCall(9, (0, 1)))
+    assert outputs_of(derived).form == '{"scores": [<0 or 1>, ...]}'
+    assert outputs_of(derived).compact_form.endswith("s8,s9]}")
 
 
 def test_response_format_is_strict_and_built_once():
@@ -67,7 +76,8 @@ def test_fields_keep_the_order_of_the_signature():
     outputs = outputs_of(signature(zeta=str, alpha=int, mid=bool))
     assert list(outputs.schema["properties"]) == ["zeta", "alpha", "mid"]
     assert outputs.schema["required"] == ["zeta", "alpha", "mid"]
-    assert outputs.form == '{"zeta":"...","alpha":<integer>,"mid":<true or false>}'
+    assert outputs.form == '{"zeta": <text>, "alpha": <integer>, "mid": <true or false>}'
+    assert outputs.compact_form == '{"zeta":"...","alpha":<integer>,"mid":<true or false>}'
 
 
 def test_bounds_of_lists_are_kept():
@@ -106,14 +116,53 @@ def test_property_called_title_is_kept():
 
 
 @pytest.mark.parametrize(
-    ("kind", "form"),
+    ("kind", "spaced", "compact"),
     [
-        (list[str], '["...",...]'),
-        (Literal["a", "b"], '"a"|"b"'),
-        (Person, '{"name":"...","age":<integer>|null}'),
-        (tuple[int, bool], "[<integer>,<true or false>]"),
+        (list[str], "[<text>, ...]", '["...",...]'),
+        (Literal["a", "b"], '<"a" or "b">', '"a"|"b"'),
+        (Literal["a"], '"a"', '"a"'),
+        (Person, '{"name": <text>, "age": <integer>|null}', '{"name":"...","age":<integer>|null}'),
+        (tuple[int, bool], "[<integer>, <true or false>]", "[<integer>,<true or false>]"),
     ],
     ids=str,
 )
-def test_forms(kind, form):
-    assert show_form(outputs_of(signature(a=kind)).schema) == f'{{"a":{form}}}'
+def test_forms(kind, spaced, compact):
+    schema = outputs_of(signature(a=kind)).schema
+    assert show_form(schema) == f'{{"a": {spaced}}}'
+    assert show_form(schema, "compact") == f'{{"a":{compact}}}'
+
+
+def test_a_form_with_something_to_fill_in_cannot_pass_for_an_answer():
+    shown = show_form(outputs_of(EvolveResponse).schema)
+    with pytest.raises(ValueError, match="Expecting value"):
+        json.loads(shown)
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [("text", '{"a": ["é", 1]}'), ("json", '{"a": ["é", 1]}'), ("compact", '{"a":["é",1]}')],
+)
+def test_json_is_spaced_as_its_form_says(form, text):
+    assert to_json({"a": ["é", 1]}, form) == text
+
+
+@pytest.mark.parametrize(
+    ("kinds", "field"),
+    [
+        ({"a": str}, "a"),
+        ({"a": Annotated[str, pydantic.Field(max_length=9)]}, "a"),
+        ({"a": str | None}, None),
+        ({"a": Literal["x", "y"]}, None),
+        ({"a": str, "b": str}, None),
+        ({"a": list[str]}, None),
+    ],
+    ids=str,
+)
+def test_one_text_output_alone_can_be_the_answer_itself(kinds, field):
+    assert outputs_of(signature(**kinds)).text_field == field
+
+
+def test_most_characters_of_the_one_text_are_known():
+    short = Annotated[str, pydantic.Field(max_length=9)]
+    assert outputs_of(signature(a=short)).max_chars == 9
+    assert outputs_of(signature(a=str)).max_chars is None

@@ -22,7 +22,7 @@ def gguf(tmp_path_factory):
 
 def test_scores_and_distributions_are_those_of_our_own_engine(gguf):
     lm = structq.lm(f"llamacpp:{gguf}", top_logprobs=300)
-    theirs = structq.QualityScorer(lm=lm, scale=(1, 6))(**ROW)
+    theirs = structq.QualityScorer(lm=lm, scale=(1, 6), form="compact")(**ROW)
     ours = structq.QualityScorer(lm=structq.lm("nano"), scale=(1, 6))(**ROW)
     # Its attention works in half precision.
     assert theirs.score_distributions[0] == pytest.approx(ours.score_distributions[0], abs=2e-2)
@@ -33,6 +33,7 @@ def test_one_server_serves_a_file_and_a_saved_lm_finds_it(gguf):
     lm = structq.lm(f"llamacpp:{gguf}", temperature=0.5)
     assert structq.lm(f"llamacpp:{gguf}").address == lm.address
     assert structq.lm(f"llamacpp:{gguf}", n_slots=2).address != lm.address
+    assert structq.lm(f"llamacpp:{gguf}", n_threads=1, n_slots=3).dump_state()["n_threads"] == 1
     state = lm.dump_state()
     assert "api_base" not in state
     again = type(lm).load_state(state)
@@ -56,7 +57,7 @@ def test_a_file_that_is_no_model_is_named(tmp_path, content, message):
         structq.lm(f"llamacpp:{path}")
 
 
-@pytest.mark.parametrize("option", ["window", "n_slots"])
+@pytest.mark.parametrize("option", ["window", "n_slots", "n_threads"])
 def test_wrong_options_are_named(tmp_path, option):
     with pytest.raises(InputError, match=f"{option} must be 1 or more: found 0"):
         structq.lm(f"llamacpp:{tmp_path}/x.gguf", **{option: 0})

@@ -18,18 +18,19 @@ from typing import Any
 from structq.engines.chat import ChatFormat
 from structq.engines.chat_template import renderer
 from structq.engines.gguf.blocks import read_floats
-from structq.engines.gguf.graph import write_graph
+from structq.engines.gguf.graph import write_graphs
 from structq.engines.gguf.header import GgufFile
 from structq.engines.gguf.shape import Shape, Values, read_shape
 from structq.engines.gguf.tensors import ROPE_FACTORS, Weights
 from structq.engines.gguf.tokenizer import Tokens, build_tokenizer, read_tokens
 from structq.engines.home import data_home
 from structq.engines.model_files import digest
+from structq.engines.onnx import FACTS, GRAPHS
 from structq.errors import InputError
 
 __all__ = ["FORMAT", "convert"]
 
-FORMAT = 1
+FORMAT = 2
 """Version of the converter: a folder of another one is not opened."""
 
 _DATA = "model.data"
@@ -88,9 +89,11 @@ def _write(file: GgufFile, folder: Path, mark: str) -> None:
     import onnx
 
     with (folder / _DATA).open("wb") as data:
-        onnx.save(write_graph(weights, shape, data, _DATA), str(folder / "model.onnx"))
+        graphs = write_graphs(weights, shape, data, _DATA)
+    for activations, graph in graphs.items():
+        onnx.save(graph, str(folder / GRAPHS[activations]))
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
-    (folder / "model.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")
+    (folder / FACTS).write_text(json.dumps(facts, indent=2), encoding="utf-8")
 
 
 def _facts(file: GgufFile, shape: Shape, tokens: Tokens, mark: str) -> dict[str, Any]:

@@ -1,34 +1,40 @@
-"""Writes the decoder of a GGUF file as a graph in the form of `structq.engines.onnx`.
+"""Writes the decoder of a GGUF file as graphs in the form of `structq.engines.onnx`.
 
-Activations are float32 throughout: no kernel that rounds them is asked for, and none that sums a
-row in another order in another batch. Matrices of 4 bits are multiplied as they are
-(``MatMulNBits``); those of 8 bits become float32 when the graph is opened, since onnxruntime has no
-kernel for 8 bits that leaves activations alone. The embedding is stored once: rows are looked up in
-it as it is, and the head of LMs that have none of their own is made of the same numbers.
+Two graphs over the same stored numbers. In the first one activations are float32 throughout:
+matrices of 4 bits are multiplied as they are (``MatMulNBits``); those of 8 bits become float32 when
+the graph is opened, since onnxruntime has no kernel for 8 bits that leaves activations alone. In
+the second one activations are rounded to 8 bits before each product with stored integers, in blocks
+of 32 along a row: a row's numbers are its own in either graph. The embedding is stored once: rows
+are looked up in it as it is, and the head of LMs without one is made of the same numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
 from structq.engines.gguf.blocks import Blocks, Matrix
 from structq.engines.gguf.shape import Shape
 from structq.engines.gguf.tensors import Weights
-from structq.onnx_graph import GraphWriter, dtype_of, value_info
+from structq.onnx_decoder import Interface, add_lengths, keep_last
+from structq.onnx_graph import GraphWriter, dtype_of
 
-__all__ = ["write_graph"]
+__all__ = ["Activations", "write_graphs"]
 
 _OPSET, _IR_VERSION = 21, 10  # the first with scales for blocks in DequantizeLinear
-_INT64_MAX = np.iinfo(np.int64).max
-_FLOAT32_ACTIVATIONS = 1
+_LEVELS = {"float32": 1, "int8": 4}  # of MatMulNBits: how activations may be rounded
 _MICROSOFT = "com.microsoft"
 
 
-def write_graph(weights: Weights, shape: Shape, data: BinaryIO, location: str) -> Any:
-    """The ``onnx.ModelProto`` of a decoder.
+Activations = Literal["float32", "int8"]
+"""How activations are held in products with stored integers."""
+
+
+def write_graphs(
+    weights: Weights, shape: Shape, data: BinaryIO, location: str
+) -> dict[Activations, Any]:
+    """The ``onnx.ModelProto`` of a decoder, for each kind of activations.
 
     Args:
         weights: Its weights.
@@ -36,51 +42,38 @@ def write_graph(weights: Weights, shape: Shape, data: BinaryIO, location: str) -
         data: A new file, for the numbers.
         location: The name of that file.
     """
-    graph = GraphWriter(data, location)
-    _Decoder(weights, shape, graph).write()
-    inputs = [
-        value_info("input_ids", np.int64, ["B", "S"]),
-        value_info("attention_mask", np.int64, ["B", "T"]),
-        value_info("num_logits_to_keep", np.int64, []),
-        *_caches(shape, "past_key_values", "P"),
-    ]
-    logits = value_info("logits", np.float32, ["B", "N", shape.n_vocab])
-    outputs = [logits, *_caches(shape, "present", "Q")]
-    return graph.model(inputs, outputs, opset=_OPSET, ir_version=_IR_VERSION)
-
-
-def _caches(shape: Shape, name: str, columns: str) -> Iterator[Any]:
-    sizes: list[str | int] = ["B", shape.n_kv_heads, columns, shape.head_dim]
-    for layer in range(shape.n_layers):
-        for part in ("key", "value"):
-            yield value_info(f"{name}.{layer}.{part}", np.float32, sizes)
+    graph, models = GraphWriter(data, location), dict[Activations, Any]()
+    interface = Interface(
+        n_layers=shape.n_layers,
+        n_kv_heads=shape.n_kv_heads,
+        head_dim=shape.head_dim,
+        n_vocab=shape.n_vocab,
+    )
+    kinds: tuple[Activations, ...] = ("float32", "int8")
+    for kind in kinds:
+        graph.begin_again()
+        _Decoder(weights, shape, graph, kind).write()
+        models[kind] = interface.model(graph, opset=_OPSET, ir_version=_IR_VERSION)
+    return models
 
 
 class _Decoder:
     """Adds the parts of a decoder to a graph, in the order of the data."""
 
-    def __init__(self, weights: Weights, shape: Shape, graph: GraphWriter) -> None:
+    def __init__(
+        self, weights: Weights, shape: Shape, graph: GraphWriter, activations: Activations
+    ) -> None:
         self._weights, self._shape, self._graph = weights, shape, graph
+        self._activations = activations
 
     def write(self) -> None:
-        self._lengths()
+        add_lengths(self._graph)
         for rope in {rope.name: rope for rope in self._shape.ropes}.values():
             self._rotary(rope.name, rope.inverse, rope.gain)
         stream = self._embed()
         for layer in range(self._shape.n_layers):
             stream = self._block(layer, stream)
         self._head(stream)
-
-    def _lengths(self) -> None:
-        """``seqlens_k``: positions of each row less one; ``total``: columns of the mask."""
-        graph = self._graph
-        axis, one = graph.constant("one_axis", [1]), graph.constant("one", 1)
-        counted = graph.node("ReduceSum", ["attention_mask", axis], "row_lengths", keepdims=0)
-        last = graph.node("Sub", [counted, one], "row_last")
-        graph.node("Cast", [last], "seqlens_k", to=dtype_of(np.int32))
-        shape = graph.node("Shape", ["attention_mask"], "mask_shape")
-        columns = graph.node("Gather", [shape, one], "mask_columns", axis=0)
-        graph.node("Cast", [columns], "total", to=dtype_of(np.int32))
 
     def _rotary(self, name: str, inverse: Any, gain: float) -> None:
         """Tables ``(window + 1, head_dim / 2)``, computed once when the graph is opened.
@@ -180,13 +173,7 @@ class _Decoder:
         return self._linear(f"{name}.ffn_down", product)
 
     def _head(self, stream: str) -> None:
-        """Logits of the last ``num_logits_to_keep`` positions (0 keeps all, as on the hub)."""
-        graph, axis = self._graph, self._graph.constant("one_axis", [1])
-        start = graph.node("Neg", ["num_logits_to_keep"], "head_start")
-        start = graph.node("Reshape", [start, axis], "head_starts")
-        end = graph.constant("far_end", [_INT64_MAX])
-        kept = graph.node("Slice", [stream, start, end, axis], "head_kept")
-        normed = self._norm("output_norm", kept)
+        normed = self._norm("output_norm", keep_last(self._graph, stream))
         own = "output.weight" in self._weights
         name = "output.weight" if own else "token_embd.weight"
         matrix = self._weights.matrix(name)
@@ -235,8 +222,8 @@ class _Decoder:
 
     def _product(self, name: str, matrix: Matrix, value: str, output: str) -> str:
         """The product with a stored matrix ``(out, in)``."""
-        if isinstance(matrix, Blocks) and matrix.bits == 4:
-            return self._product_of_4_bits(name, matrix, value, output)
+        if isinstance(matrix, Blocks) and (matrix.bits == 4 or self._activations == "int8"):
+            return self._product_of_bits(name, matrix, value, output)
         if isinstance(matrix, Blocks):
             zero = self._zero_points(matrix)
             name = self._graph.node(
@@ -257,10 +244,10 @@ class _Decoder:
         value = helper.make_tensor("value", dtype_of(np.uint8), [1], [128])
         return self._graph.once("ConstantOfShape", [shape], f"{shape}_zero", value=value)
 
-    def _product_of_4_bits(self, name: str, matrix: Blocks, value: str, output: str) -> str:
+    def _product_of_bits(self, name: str, matrix: Blocks, value: str, output: str) -> str:
         graph, block = self._graph, matrix.block
         n_rows, n_columns, n_blocks = len(matrix.q), matrix.n_columns, matrix.scale.shape[1]
-        q = graph.alias(f"{name}.q3", f"{name}.q", [n_rows, n_blocks, block // 2])
+        q = graph.alias(f"{name}.q3", f"{name}.q", [n_rows, n_blocks, block * matrix.bits // 8])
         main = graph.node(
             "MatMulNBits",
             [value, q, f"{name}.scale"],
@@ -268,9 +255,9 @@ class _Decoder:
             domain=_MICROSOFT,
             K=n_columns,
             N=n_rows,
-            bits=4,
+            bits=matrix.bits,
             block_size=block,
-            accuracy_level=_FLOAT32_ACTIVATIONS,
+            accuracy_level=_LEVELS[self._activations],
         )
         if matrix.offset is None:
             return main

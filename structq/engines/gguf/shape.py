@@ -123,7 +123,7 @@ class Shape:
     n_kv_heads: int
     """Key and value heads; divides ``n_heads``."""
     head_dim: int
-    """Width of one head; even."""
+    """Width of one head; onnxruntime's attention wants a multiple of 8."""
     ffn: int
     """Inner width of the gated feed-forward part."""
     n_vocab: int
@@ -168,7 +168,7 @@ def read_shape(values: Values, n_vocab: int, rope_factors: Any = None) -> Shape:
     window = min(values.count("context_length", most=1 << 32), _MAX_WINDOW)
     for name, fits, allowed in (
         ("attention.head_count_kv", n_heads % n_kv_heads == 0, f"a divisor of {n_heads}"),
-        ("attention.key_length", head_dim % 2 == 0, "an even number"),
+        ("attention.key_length", head_dim % 8 == 0, "a multiple of 8"),
         *(
             (name, values.count(name, head_dim) == head_dim, str(head_dim))
             for name in ("attention.value_length", "rope.dimension_count")

@@ -57,7 +57,7 @@ TRAITS = (
 _FAMILIES = [family.name for family in FAMILIES]
 _N_OPENING = 3
 """First tokens of an added part that look at the mutation; the rest follows from them."""
-_TEMPLATES = Path(__file__).parents[2] / "templates"
+_TEMPLATES = Path(__file__).parents[2] / "templates" / "forms" / "compact"
 SYSTEM_PROMPTS = (
     "You are a careful editor.",
     "You are a fair judge of answers.",
@@ -85,7 +85,7 @@ def score_prompt(
     instruction: str, responses: list[str], low: int, high: int, mark: str = "", extra: str = ""
 ) -> str:
     """The prompt of QualityScorer, as its template renders it."""
-    criteria = _environment().get_template("score_criteria.jinja2").render().strip() + extra
+    criteria = _environment().get_template("criteria.jinja2").render().strip() + extra
     form = '{"scores":[' + ",".join(f"s{i + 1}" for i in range(len(responses))) + "]}"
     return _environment().get_template("score.jinja2").render(
         responses=responses, low=low, high=high, criteria=criteria, form=form, mark=mark,
