@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from structq.errors import InputError, StructqError
 
 if TYPE_CHECKING:
     import dspy
+    from outlines.models.base import AsyncModel, Model
 
 __all__ = ["lm"]
 
@@ -20,8 +22,8 @@ _ALLOWED = (
 )
 
 
-def lm(spec: str, **options: Any) -> dspy.LM:
-    """A `dspy.LM` for a spec.
+def lm(spec: str | Model | AsyncModel, **options: Any) -> dspy.LM:
+    """A `dspy.LM` for a spec, or for a model of Outlines.
 
     Local LMs are opened once a process and shared: every ``lm("nano")`` uses the same weights and
     the same batches.
@@ -33,7 +35,8 @@ def lm(spec: str, **options: Any) -> dspy.LM:
             ``"transformers:<folder or hub id>"``, ``"llamacpp:<file.gguf>"``; ``"vllm/<model>"``,
             ``"sglang/<model>"``, ``"llamacpp-server/<model>"``, ``"ollama/<model>"`` or
             ``"openai-server/<model>"`` for a server of one's own, which is sent a strict schema; or
-            any DSPy model string.
+            any DSPy model string. Or what ``outlines.from_transformers`` and the like give: see
+            `structq.engines.outlines_lm` for what each kind of model can do, and for its options.
         options: Passed to `dspy.LM`: ``temperature``, ``max_tokens``, ``cache``, ... What else each
             kind of LM takes, such as ``window``, ``n_slots``, ``device`` or ``dry_multiplier``, is
             listed by ``structq models --options`` and by `structq.engines.options`.
@@ -48,6 +51,8 @@ def lm(spec: str, **options: Any) -> dspy.LM:
         >>> structq.lm("nano", temperature=0.7).model  # doctest: +SKIP
         'structq/nano-0123456789ab'
     """
+    if _is_outlines(spec):
+        return _of_outlines(spec, options)
     if not isinstance(spec, str) or not spec.strip():
         raise InputError(f"the LM is missing: found {spec!r} ({_ALLOWED} are allowed)", field="lm")
     # Only what a spec needs is loaded: dspy alone takes most of a second.
@@ -61,6 +66,24 @@ def lm(spec: str, **options: Any) -> dspy.LM:
         raise
     except (TypeError, ValueError) as error:  # of dspy.LM, about one of its options
         raise InputError(f"{spec!r}: {error}", field="lm") from error
+
+
+def _is_outlines(spec: object) -> bool:
+    # Who has a model of Outlines has imported it; nobody else should wait for it.
+    known = sys.modules.get("outlines.models.base")
+    return known is not None and isinstance(spec, known.Model | known.AsyncModel)
+
+
+def _of_outlines(model: Any, options: dict[str, Any]) -> dspy.LM:
+    from structq.engines.outlines_lm import outlines_lm
+
+    kind = type(model).__name__
+    try:
+        return outlines_lm(model, penalties=_penalties(options), **options)
+    except StructqError:
+        raise
+    except (TypeError, ValueError) as error:  # of dspy.LM, about one of its options
+        raise InputError(f"{kind}: {error}", field="lm") from error
 
 
 def _remote(spec: str, options: dict[str, Any]) -> dspy.LM:

@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, cast
 
 from tokenizers import Tokenizer
 
@@ -27,18 +27,46 @@ from structq.engines.rows import Answer, Row, TextLimits, generate_row
 from structq.engines.scheduler import Runtime, Scheduler
 from structq.errors import InputError, PromptTooLongError, SchemaError
 
-__all__ = ["LocalLM", "LocalRuntime"]
+__all__ = ["LocalLM", "LocalRuntime", "RowScheduler", "TextRuntime"]
 
 _MAX_PLANS = 256
 _BREAKERS = re.compile(rb"""[\n:"*]""")
 
 
-class LocalRuntime(Runtime, Protocol):
-    """A runtime whose tokenizer can be read, as grammars need it."""
+class TextRuntime(Protocol):
+    """What a `LocalLM` itself asks of a runtime; see `structq.engines.scheduler.Runtime`."""
+
+    n_vocab: int
+    window: int
+    eos_token_id: int
+    name: str
+
+    def encode(self, messages: Sequence[tuple[str, str]]) -> list[int]:
+        """Tokens of ``(role, text)`` turns up to and including the assistant's header."""
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Text of the tokens, without special tokens."""
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """The tokenizer; not to be changed."""
+        """The tokenizer, as grammars need it; not to be changed."""
+
+
+class LocalRuntime(Runtime, TextRuntime, Protocol):
+    """A runtime whose tokenizer can be read."""
+
+
+class RowScheduler(Protocol):
+    """What runs rows: `structq.engines.scheduler.Scheduler`, or who else can."""
+
+    def submit(self, row: Row) -> Future[Answer]:
+        """Queues a row; raises ``RuntimeError`` where the scheduler is closed."""
+
+    def submit_all(self, rows: Sequence[Row]) -> list[Future[Answer]]:
+        """Queues rows together; futures in order."""
+
+    def close(self) -> None:
+        """Ends the work; may be called twice."""
 
 
 class LocalLM(LocalModel):
@@ -49,16 +77,20 @@ class LocalLM(LocalModel):
     are the logits as the LM gave them.
 
     The worker ends when the object is closed, collected, or at exit of the process.
+
+    Args:
+        runtime: The model.
+        scheduler: What runs the rows where the runtime is not one that `Scheduler` can drive.
     """
 
-    def __init__(self, runtime: LocalRuntime) -> None:
+    def __init__(self, runtime: TextRuntime, *, scheduler: RowScheduler | None = None) -> None:
         super().__init__()
         self.name = runtime.name
         self.window = runtime.window
         self.form: str = getattr(runtime, "form", "text")
         """How the LM writes answers best: ``"text"``, ``"json"`` or ``"compact"``."""
         self._runtime = runtime
-        self.scheduler = Scheduler(runtime)
+        self.scheduler: RowScheduler = scheduler or Scheduler(cast(Runtime, runtime))
         self._grammars: Grammars | None = None
         self._plans: dict[SlotPlan | tuple[str, bool], TokenPlan | None] = {}
         self._lock = threading.Lock()
