@@ -24,6 +24,7 @@ from structq.engines.onnx import OnnxRuntime
 from structq.engines.pair import AsyncLocalEngine, LocalEngine
 from structq.engines.registry import open_lm
 from structq.texts import n_words
+from tests.hub_export import write_hub
 
 TEXT = {
     "type": "object",
@@ -349,6 +350,31 @@ def test_a_saved_lm_comes_back_on_the_same_weights(spec, tmp_path):
     assert loaded.lm.model == model.model
     assert loaded.lm.engine.lm is model.engine.lm
     assert asyncio.run(loaded.acall(text="x")).good == program(text="x").good
+
+
+def test_an_lm_that_writes_text_is_kept_from_loops_unless_told_otherwise(tmp_path):
+    spec = f"onnx:{write_hub(tmp_path / 'hub')}"
+    assert lm(spec).engine.form == "text"
+    assert lm(spec).engine.penalties["dry_multiplier"] > 0
+    assert lm(spec, dry_multiplier=0).engine.penalties["dry_multiplier"] == 0
+    lm(spec).engine.close()
+    nano = lm("nano").engine
+    assert (nano.form, nano.penalties) == ("compact", {})
+
+
+def test_penalties_are_saved_with_the_lm_and_come_back(spec):
+    model = lm(spec, min_p=0.1, repetition_penalty=1.2, temperature=0.5)
+    assert "min_p" not in model.kwargs
+    again = LocalEngine.load_state(json.loads(json.dumps(model.engine.dump_state())))
+    assert again.lm is model.engine.lm
+    assert again.penalties == model.engine.penalties
+    assert (again.penalties["min_p"], again.penalties["repetition_penalty"]) == (0.1, 1.2)
+
+
+@pytest.mark.parametrize("bad", [{"min_p": 2}, {"dry_base": 0.5}, {"repetition_penalty": 0}])
+def test_a_penalty_out_of_range_is_named_when_the_lm_is_made(spec, bad):
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        lm(spec, **bad)
 
 
 def test_an_engine_that_was_not_opened_by_spec_cannot_be_saved(engine):
