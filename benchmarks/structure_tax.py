@@ -7,8 +7,10 @@ under the same budget of words, DRY penalty and guard:
 * ``text``: structq's default form for this LM;
 * ``json``: the JSON form, spaced, which every server is asked for.
 
-``kept`` is the share of the original's different words that the evolution has; a row that failed
-kept nothing. ``few`` adds fewer than five different words. ``looped`` says a sentence three times
+``kept`` is the share of the original's different words that the answer has. ``refused`` are answers
+that EvolQuality's checks take for no evolution (they are asked of the plain ones too), ``failed``
+rows that came to no answer at all, for their form or their end. ``half`` has less than half of the
+original's words, ``few`` adds fewer than five different ones. ``looped`` says a sentence three times
 or more; ``guarded`` was cut by the guard against that, ``budget`` by the bound on its words.
 Intervals are 95 % bootstraps over rows, paired for the difference to plain text. nano, made for
 structq's own compact form, is the control.
@@ -39,6 +41,7 @@ import structq
 from structq.decoding import TextRules
 from structq.engines.calls import Call
 from structq.engines.sampling import Sampling
+from structq.modules.checks import EvolveCheck
 from structq.modules.length import MAX_GROWTH, Length
 from structq.templates import default_mutations
 from structq.texts import content_words, sentences
@@ -56,10 +59,13 @@ class Outcome:
     """What became of one row."""
 
     text: str
-    """The evolution; empty where the row failed."""
+    """The answer; empty where the row failed."""
     cut: str = ""
     """Why something was cut off: ``repetition`` (the guard) or ``length`` (the budget)."""
-    error: str | None = None
+    refused: str = ""
+    """Why the checks of EvolQuality take it for no evolution."""
+    error: str = ""
+    """Why there is no answer."""
 
 
 def read_rows(folder: Path, n: int) -> list[Row]:
@@ -87,10 +93,18 @@ def evolve_plainly(rows: Sequence[Row], lm: Any) -> list[Outcome]:
             Call(messages=[("user", prompt)], text=rules, sampling=Sampling(**engine.penalties))
         )
     answers = [future.result() for future in engine.lm.submit_all(calls)]
-    return [
-        Outcome(text=answer.text.strip(), cut=answer.cut.reason if answer.cut else "")
-        for answer in answers
-    ]
+    outcomes = []
+    for place, (row, answer) in enumerate(zip(rows, answers, strict=True)):
+        text = answer.text.strip()
+        check = EvolveCheck(
+            instruction=row["instruction"],
+            response=row["response"],
+            original=row["response"],
+            template=default_mutations()[mutation_of(place)],
+        )
+        cut = answer.cut.reason if answer.cut else ""
+        outcomes.append(Outcome(text=text, cut=cut, refused=check.fault(text) or ""))
+    return outcomes
 
 
 def evolve_as(rows: Sequence[Row], lm: Any, form: str) -> list[Outcome]:
@@ -105,6 +119,11 @@ def evolve_as(rows: Sequence[Row], lm: Any, form: str) -> list[Outcome]:
                 response=row["response"],
                 mutation=mutation_of(place),
             )
+        except structq.OutputError as error:
+            text = said(error.raw)
+            if text is None or error.finish_reason != "stop":
+                return Outcome(text="", error=str(error))
+            return Outcome(text=text, refused=str(error))
         except structq.StructqError as error:
             return Outcome(text="", error=str(error))
         cut = found.metadata["calls"][-1].get("cut", {})
@@ -114,6 +133,16 @@ def evolve_as(rows: Sequence[Row], lm: Any, form: str) -> list[Outcome]:
         return await asyncio.gather(*map(one, range(len(rows))))
 
     return asyncio.run(every())
+
+
+def said(raw: str) -> str | None:
+    """The text of a refused answer, or ``None`` if it is not of its form."""
+    if not raw.lstrip().startswith('{"evolved_response"'):
+        return raw.strip() or None
+    try:
+        return str(json.loads(raw)["evolved_response"])
+    except ValueError:
+        return None
 
 
 def kept(row: Row, outcome: Outcome) -> float:
@@ -145,7 +174,7 @@ def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
 
 HEADER = (
     "form         words kept         difference to plain   "
-    "failed  half  few  looped  guarded  budget  added"
+    "failed  refused  half  few  looped  guarded  budget  added"
 )
 
 
@@ -158,7 +187,8 @@ def report(
     difference = [share - other for share, other in zip(shares, plain, strict=True)]
     d_low, d_high = interval(difference)
     counts = {
-        "failed": sum(one.error is not None for one in outcomes),
+        "failed": sum(bool(one.error) for one in outcomes),
+        "refused": sum(bool(one.refused) for one in outcomes),
         "half": sum(is_half(*pair) for pair in pairs),
         "few": sum(n_added(*pair) < 5 for pair in pairs),
         "looped": sum(map(loops, outcomes)),
@@ -172,8 +202,8 @@ def report(
         f"{np.mean(difference):+.2f} ({d_low:+.2f} to {d_high:+.2f}){figures}"
     )
     for one in outcomes:
-        if one.error:
-            print(f"    failed: {one.error[:140]}")
+        if reason := one.error or one.refused:
+            print(f"    {'failed' if one.error else 'refused'}: {reason[:120]!r}")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -17,7 +17,7 @@ from structq.signatures import ScoreCall, registered, score_call, score_signatur
 from structq.templates import (
     Wanted,
     default_criteria,
-    evolve_examples,
+    evolve_example,
     is_method,
     render_evolve,
     render_fields,
@@ -153,7 +153,7 @@ def examples_for(signature: Signature, style: Style) -> list[dict[str, Any]]:
             for one in examples
         ]
     if is_evolve(signature) and is_method(signature.instructions):
-        return [example._asdict() for example in evolve_examples(adds=style.adds)]
+        return [evolve_example(adds=style.adds)._asdict()]
     return []
 
 

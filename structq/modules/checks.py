@@ -57,8 +57,9 @@ _ECHOES = (
 _COMMENT = re.compile(
     r"(?:^|[.!?]\s+)(?:(?:this|your) (?:\w+ )?(?:response|answer|version|rewrite)|the response) "
     r"(?:is (?:too|more|now|very|written|not)|has been|was re\w+|includes|provides|should|needs|"
-    r"can be)|\b(?:rewrite|rewriting|revised?|rewritten)\b[^.]{0,20}\bresponse\b|"
-    r"\bI(?: would| will|[’']ll|[’']ve| have)? (?:suggest |recommend )?rew?r[io]t\w+",
+    r"can be)|\b(?:rewrite|rewriting|revised?|rewritten)[\"'”’]* response\b|"
+    r"\bI(?: would| will|[’']ll|[’']ve| have)? (?:suggest |recommend )?rew?r[io]t\w+ "
+    r"(?:it|this|that|the (?:response|answer|text))\b",
     re.IGNORECASE | re.MULTILINE,
 )
 # What stands for a text that was never written.
@@ -80,6 +81,8 @@ _SHORTENS = re.compile(
 _ASKS_FOR_MORE = re.compile(
     r"\b(?:add|more|expand|extend|elaborate|enrich|deepen|include|give)\b", re.IGNORECASE
 )
+_CHARS_A_WORD, _LEAST_WORDS = 12, 40
+"""A text of signs without words is bounded by its characters."""
 _LEAST_NEW = 5
 """Different words that a mutation which asks for more has to bring."""
 # Fewer words of a template may stand in a good answer by chance.
@@ -114,6 +117,9 @@ class EvolveCheck:
             rules |= {"literals": list(self.literals), "anchored": self.anchored}
         if self.judge:
             rules |= {"guard": True, "known": self.response}
+        if self._most is not None:
+            spare = _CHARS_A_WORD * max(self._most, _LEAST_WORDS)
+            rules["max_chars"] = spare + len(self.response) + len(self.original)
         if self.judge and _ASKS_FOR_MORE.search(self.template) and not self._shortens:
             rules["min_new_words"] = _LEAST_NEW
         return rules

@@ -5,7 +5,7 @@ row is a value, is never rendered, and cannot pass for the structure around it: 
 """
 
 from .environment import MAX_TEMPLATE_CHARS
-from .examples import LEAD, ScoreExample, added_words, evolve_examples, score_examples
+from .examples import LEAD, ScoreExample, added_words, evolve_example, score_examples
 from .library import default_criteria, default_mutations, read_template
 from .marks import check_text, choose_mark
 from .mutations import Wanted, check_mutation, compile_mutation, is_method
@@ -30,7 +30,7 @@ __all__ = [
     "compile_mutation",
     "default_criteria",
     "default_mutations",
-    "evolve_examples",
+    "evolve_example",
     "is_method",
     "read_template",
     "render_evolve",

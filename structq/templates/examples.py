@@ -17,7 +17,7 @@ __all__ = [
     "EvolveExample",
     "ScoreExample",
     "added_words",
-    "evolve_examples",
+    "evolve_example",
     "score_examples",
 ]
 
@@ -38,42 +38,21 @@ _AWAY_MORE = (
     "In a shady room the soil stays moist for a week or more. For a longer trip, push a bottle of "
     "water upside down into each pot, or ask a neighbour to look in once a week."
 )
-_TIPS = ("Read about the company.", "Be on time.", "Ask questions at the end.")
-_TIPS_MORE = (
-    "Its website and the advertisement tell you what it needs.",
-    "Ten minutes early is better than one minute late.",
-    "For example, ask what a usual day in the job looks like.",
-)
 
 
-def evolve_examples(*, adds: bool) -> tuple[EvolveExample, EvolveExample]:
-    """A paragraph and a list, each kept and added to.
+def evolve_example(*, adds: bool) -> EvolveExample:
+    """A response that is kept and added to.
 
     Args:
         adds: What is added stands behind the whole response, in a paragraph of its own.
     """
-    tips = _listed(_TIPS)
-    more = LEAD + " ".join(_TIPS_MORE)
-    each = [f"{tip} {added}" for tip, added in zip(_TIPS, _TIPS_MORE, strict=True)]
-    return (
-        EvolveExample(
-            "Give me three tips for a job interview.", tips, tips + more if adds else _listed(each)
-        ),
-        EvolveExample(
-            "How do I keep my plants alive while I am away?",
-            _AWAY,
-            f"{_AWAY}{LEAD if adds else ' '}{_AWAY_MORE}",
-        ),
-    )
+    evolved = f"{_AWAY}{LEAD if adds else ' '}{_AWAY_MORE}"
+    return EvolveExample("How do I keep my plants alive while I am away?", _AWAY, evolved)
 
 
 def added_words() -> str:
-    """What the examples add: no answer to anybody else's question."""
-    return " ".join((*_TIPS_MORE, _AWAY_MORE))
-
-
-def _listed(lines: Sequence[str]) -> str:
-    return "\n".join(f"{i}. {line}" for i, line in enumerate(lines, 1))
+    """What the example adds: no answer to anybody else's question."""
+    return _AWAY_MORE
 
 
 class ScoreExample(NamedTuple):
