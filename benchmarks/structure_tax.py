@@ -8,10 +8,10 @@ under the same budget of words, DRY penalty and guard:
 * ``json``: the JSON form, spaced, which every server is asked for.
 
 ``kept`` is the share of the original's different words that the answer has. ``refused`` are answers
-that EvolQuality's checks take for no evolution (they are asked of the plain ones too), ``failed``
+that EvolQuality's checks take for none (they are asked of the plain ones too), ``failed``
 rows that came to no answer at all, for their form or their end. ``half`` has less than half of the
-original's words, ``few`` adds fewer than five different ones. ``looped`` says a sentence three times
-or more; ``guarded`` was cut by the guard against that, ``budget`` by the bound on its words.
+original's words, ``few`` adds fewer than five different ones. ``looped`` says a sentence three
+times or more; ``guarded`` was cut by the guard against that, ``budget`` by the bound on its words.
 Intervals are 95 % bootstraps over rows, paired for the difference to plain text. nano, made for
 structq's own compact form, is the control.
 
