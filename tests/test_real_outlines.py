@@ -1,7 +1,7 @@
 """smollm2 as an Outlines model of transformers, beside structq's own engine on the same weights.
 
-``STRUCTQ_SMOLLM2`` names its GGUF file (what ``structq pull smollm2`` keeps); the test reads it
-through transformers, in single precision.
+``STRUCTQ_SMOLLM2`` names its GGUF file, else it is what ``structq pull smollm2`` keeps; the test
+reads it through transformers, in single precision.
 """
 
 import os
@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 
 import structq
+from structq.engines import store
 
-FILE = Path(os.environ.get("STRUCTQ_SMOLLM2", "missing.gguf"))
+KEPT = store.kept(store.CATALOGUE["smollm2"]).path
+FILE = Path(os.environ.get("STRUCTQ_SMOLLM2", KEPT or "missing.gguf"))
 
 pytestmark = [
     pytest.mark.real,
     pytest.mark.torch,
-    pytest.mark.skipif(not FILE.is_file(), reason="STRUCTQ_SMOLLM2 names no file"),
+    pytest.mark.skipif(not FILE.is_file(), reason="smollm2 is not here"),
 ]
 
 ROWS = [
