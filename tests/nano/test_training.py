@@ -54,7 +54,7 @@ def test_training_goes_on_from_the_files_that_are_shipped(tmp_path):
 
 @pytest.mark.slow
 def test_a_short_training_leaves_a_model_that_is_served(tmp_path):
-    train(Settings(minutes=0.8, processes=1, batch_tokens=1536, report_steps=1), tmp_path)
+    train(Settings(minutes=1.8, processes=1, batch_tokens=1536, report_steps=1), tmp_path)
     write_package(tmp_path, tmp_path)
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text("utf8").splitlines()]
     assert np.mean([x["text"] for x in log[-2:]]) < log[0]["text"]
