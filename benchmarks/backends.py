@@ -44,13 +44,13 @@ from outlines.inputs import Chat
 from outlines.types import JsonSchema
 
 import structq
+from structq.engines.backends.onnx.runtime import OnnxRuntime
+from structq.engines.backends.transformers.runtime import TransformersRuntime
 from structq.engines.calls import Call
 from structq.engines.local import LocalLM
-from structq.engines.onnx import OnnxRuntime
-from structq.engines.transformers import TransformersRuntime
-from structq.nano.export import export
-from structq.nano.training.examples import evolve_prompt, score_prompt
-from structq.nano.training.heldout import evolve_rows, score_rows
+from training.examples import evolve_prompt, score_prompt
+from training.export import export
+from training.heldout import evolve_rows, score_rows
 
 NANO = Path(structq.__file__).parent / "nano"
 MAX_TOKENS = 160

@@ -28,8 +28,8 @@ import numpy as np
 from gguf_reference import float32_model
 
 import structq
-from structq.engines.gguf import convert
-from structq.engines.onnx import OnnxRuntime
+from structq.engines.backends.gguf import convert
+from structq.engines.backends.onnx.runtime import OnnxRuntime
 from structq.engines.store import path_of
 from structq.errors import InputError
 

@@ -23,9 +23,9 @@ import numpy as np
 from dspy.lm15 import Config, Message, Request
 
 import structq
-from structq.nano.training.corpus import World
-from structq.nano.training.examples import evolve_prompt, score_prompt
-from structq.nano.training.heldout import (
+from training.corpus import World
+from training.examples import evolve_prompt, score_prompt
+from training.heldout import (
     EvolveRow,
     ScoreRow,
     evolve_rows,
@@ -34,7 +34,7 @@ from structq.nano.training.heldout import (
     pair_rows,
     score_rows,
 )
-from structq.nano.training.levels import KIND_OF, label_distribution
+from training.levels import KIND_OF, label_distribution
 
 CARD = Path(structq.__file__).parent / "nano" / "card.md"
 

@@ -23,8 +23,9 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from structq.judgments import JudgmentClient
+
     from .adapter import StructAdapter
-    from .engines.judgment_client import JudgmentClient
     from .modules import EvolQuality, EvolveAndScore, QualityScorer
     from .optimize import QualityGain, TemplateOptimizer
     from .signatures import EvolveResponse, ScoreResponses
@@ -60,7 +61,7 @@ _HOMES = {
     "EvolQuality": "modules",
     "EvolveAndScore": "modules",
     "EvolveResponse": "signatures",
-    "JudgmentClient": "engines.judgment_client",
+    "JudgmentClient": "judgments",
     "QualityGain": "optimize",
     "QualityScorer": "modules",
     "ScoreResponses": "signatures",

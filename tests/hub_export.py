@@ -11,9 +11,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from structq.nano.export import chat_template
-from structq.nano.graph import DecoderConfig
+from structq.engines.chat_template import chat_template
 from tests.tiny_lm import CHAT, random_weights, tiny_config, tiny_tokenizer
+from training.graph import DecoderConfig
 
 FLOAT, HALF, INT = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT64
 

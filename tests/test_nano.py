@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import structq
-from structq.nano.training.heldout import evolve_rows, score_rows
+from training.heldout import evolve_rows, score_rows
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "responses.jsonl"
 

@@ -12,7 +12,7 @@ import numpy as np
 from gguf.quants import quantize
 from tokenizers import Tokenizer
 
-from structq.nano.export import chat_template
+from structq.engines.chat_template import chat_template
 from tests.tiny_lm import CHAT, SPECIALS, tiny_tokenizer
 
 HIDDEN, HEADS, KV_HEADS, FFN = 64, 4, 2, 96

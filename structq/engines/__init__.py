@@ -36,7 +36,7 @@ def lm(spec: str | Model | AsyncModel, **options: Any) -> dspy.LM:
             ``"sglang/<model>"``, ``"llamacpp-server/<model>"``, ``"ollama/<model>"`` or
             ``"openai-server/<model>"`` for a server of one's own, which is sent a strict schema; or
             any DSPy model string. Or what ``outlines.from_transformers`` and the like give: see
-            `structq.engines.outlines_lm` for what each kind of model can do, and for its options.
+            `backends.outlines.lm` for what each kind of model can do, and for its options.
         options: Passed to `dspy.LM`: ``temperature``, ``max_tokens``, ``cache``, ... What else each
             kind of LM takes, such as ``window``, ``n_slots``, ``device`` or ``dry_multiplier``, is
             listed by ``structq models --options`` and by `structq.engines.options`.
@@ -75,7 +75,7 @@ def _is_outlines(spec: object) -> bool:
 
 
 def _of_outlines(model: Any, options: dict[str, Any]) -> dspy.LM:
-    from structq.engines.outlines_lm import outlines_lm
+    from structq.engines.backends.outlines.lm import outlines_lm
 
     kind = type(model).__name__
     try:
@@ -89,10 +89,10 @@ def _of_outlines(model: Any, options: dict[str, Any]) -> dspy.LM:
 def _remote(spec: str, options: dict[str, Any]) -> dspy.LM:
     import dspy
 
-    from structq.engines.servers import ServerLM, is_server
+    from structq.engines.backends.servers import ServerLM, is_server
 
     if _is_gguf(spec):
-        from structq.engines.llamacpp import LlamaCppLM
+        from structq.engines.backends.llamacpp import LlamaCppLM
 
         return LlamaCppLM(spec, **options)
     return ServerLM(spec, **options) if is_server(spec) else dspy.LM(spec, **options)

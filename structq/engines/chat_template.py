@@ -15,7 +15,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from structq.engines.chat import Render
 from structq.errors import InputError, shorten
 
-__all__ = ["renderer"]
+__all__ = ["chat_template", "renderer"]
 
 
 def renderer(source: str, tokens: Mapping[str, str], *, start: str = "") -> Render:
@@ -49,6 +49,22 @@ def renderer(source: str, tokens: Mapping[str, str], *, start: str = "") -> Rend
         return text if text.startswith(start) else start + text
 
     return render
+
+
+def chat_template(chat: Mapping[str, str]) -> str:
+    """The chat format as Jinja2: a marker for each role, the text as it is, the end marker."""
+    roles = {role: chat[role] for role in ("system", "user", "assistant")}
+    markers = ", ".join(f"{role!r}: {marker!r}" for role, marker in roles.items())
+    return (
+        f"{{%- set markers = {{{markers}}} -%}}"
+        "{%- for message in messages -%}"
+        "{%- if message['role'] not in markers -%}"
+        "{{- raise_exception('unknown role: ' + message['role']) -}}"
+        "{%- endif -%}"
+        f"{{{{- markers[message['role']] + message['content'] + {chat['end']!r} -}}}}"
+        "{%- endfor -%}"
+        f"{{%- if add_generation_prompt -%}}{{{{- {chat['assistant']!r} -}}}}{{%- endif -%}}"
+    )
 
 
 def _environment() -> ImmutableSandboxedEnvironment:

@@ -138,15 +138,15 @@ def _open(kind: str, place: str, options: Mapping[str, Any]) -> LocalRuntime:
         return _open_onnx(place, options)
     if kind == "gguf":
         return _open_gguf(place, options)
-    from structq.engines.onnx import OnnxRuntime
+    from structq.engines.backends.onnx.runtime import OnnxRuntime
 
     return OnnxRuntime(place)
 
 
 def _open_onnx(place: str, options: Mapping[str, Any]) -> LocalRuntime:
     """A graph of structq's own form, which its folder says, or of the hub's."""
-    from structq.engines.onnx import FACTS, OnnxRuntime
-    from structq.engines.onnx_growing import GrowingOnnxRuntime, graph_patterns
+    from structq.engines.backends.onnx.growing import GrowingOnnxRuntime, graph_patterns
+    from structq.engines.backends.onnx.runtime import FACTS, OnnxRuntime
 
     options, folder = dict(options), Path(place)
     revision = options.pop("revision", None)
@@ -165,8 +165,8 @@ def _open_onnx(place: str, options: Mapping[str, Any]) -> LocalRuntime:
 
 def _open_gguf(place: str, options: Mapping[str, Any]) -> LocalRuntime:
     """A GGUF file of this machine or of the hub, converted on first use."""
-    from structq.engines.gguf import convert
-    from structq.engines.onnx import OnnxRuntime
+    from structq.engines.backends.gguf import convert
+    from structq.engines.backends.onnx.runtime import OnnxRuntime
 
     options, path = dict(options), Path(place)
     file, revision = options.pop("file", None), options.pop("revision", None)
@@ -182,7 +182,7 @@ def _open_gguf(place: str, options: Mapping[str, Any]) -> LocalRuntime:
 
 def _open_transformers(place: str, options: Mapping[str, Any]) -> LocalRuntime:
     try:
-        from structq.engines.transformers import TransformersRuntime
+        from structq.engines.backends.transformers.runtime import TransformersRuntime
     except ImportError as error:
         raise InputError(
             f'transformers LMs need another package ({error}): pip install "structq[transformers]"',

@@ -1,6 +1,6 @@
 import pytest
 
-from structq.engines.onnx import OnnxRuntime
+from structq.engines.backends.onnx.runtime import OnnxRuntime
 from tests.tiny_lm import write_tiny
 
 

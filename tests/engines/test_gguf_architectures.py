@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from gguf import RopeScalingType
 
-from structq.engines.gguf import convert
-from structq.engines.onnx import OnnxRuntime
+from structq.engines.backends.gguf import convert
+from structq.engines.backends.onnx.runtime import OnnxRuntime
 from tests.tiny_gguf import write_tiny_gguf
 
 

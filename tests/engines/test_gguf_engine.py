@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import structq
-from structq.engines.gguf import convert
-from structq.engines.onnx import OnnxRuntime
+from structq.engines.backends.gguf import convert
+from structq.engines.backends.onnx.runtime import OnnxRuntime
 from structq.errors import InputError
 from tests.tiny_gguf import add_scored_tokens, write_tiny_gguf
 from tests.tiny_lm import CORPUS

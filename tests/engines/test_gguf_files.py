@@ -6,10 +6,10 @@ import gguf
 import numpy as np
 import pytest
 
-from structq.engines.gguf import convert
-from structq.engines.gguf.blocks import Blocks, read_floats, read_matrix
-from structq.engines.gguf.header import GgufFile
-from structq.engines.home import data_home
+from structq.engines.backends.gguf import convert
+from structq.engines.backends.gguf.blocks import Blocks, read_floats, read_matrix
+from structq.engines.backends.gguf.header import GgufFile
+from structq.engines.store.home import data_home
 from structq.errors import InputError
 from tests.tiny_gguf import HIDDEN, add_byte_tokens, write_tiny_gguf
 
@@ -64,7 +64,7 @@ def test_an_interrupted_conversion_leaves_nothing(tiny, home, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("structq.engines.gguf.conversion.write_graphs", interrupt)
+    monkeypatch.setattr("structq.engines.backends.gguf.conversion.write_graphs", interrupt)
     with pytest.raises(KeyboardInterrupt):
         convert(tiny)
     assert list((home / "converted").iterdir()) == []

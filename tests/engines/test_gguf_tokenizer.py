@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from structq.engines.gguf.header import GgufFile
-from structq.engines.gguf.tokenizer import build_tokenizer, read_tokens
+from structq.engines.backends.gguf.header import GgufFile
+from structq.engines.backends.gguf.tokenizer import build_tokenizer, read_tokens
 from tests.tiny_gguf import add_byte_tokens, add_scored_tokens, write_tiny_gguf
 from tests.tiny_lm import CORPUS
 

@@ -10,9 +10,9 @@ from dspy.lm15 import Config, Message, Request
 from dspy.utils.exceptions import LMUnsupportedFeatureError
 
 from structq import InputError, JudgmentClient, OutputError, lm
+from structq.engines.backends.onnx.runtime import OnnxRuntime
 from structq.engines.judgments import read_judgments
 from structq.engines.local import LocalLM
-from structq.engines.onnx import OnnxRuntime
 from structq.engines.pair import AsyncLocalEngine, LocalEngine
 from tests.scripted import ScriptedEngine, make_lm
 

@@ -4,8 +4,8 @@ import shutil
 import numpy as np
 import pytest
 
-from structq.engines.onnx import OnnxRuntime
-from structq.engines.onnx_session import passes
+from structq.engines.backends.onnx.runtime import OnnxRuntime
+from structq.engines.backends.onnx.session import passes
 from structq.errors import InputError
 
 PROMPT = [("user", "Rewrite the response so that it is more helpful to the user.")]

@@ -4,11 +4,11 @@ import inspect
 
 import pytest
 
-from structq.engines.llamacpp import LlamaCppLM
-from structq.engines.onnx import OnnxRuntime
-from structq.engines.onnx_growing import GrowingOnnxRuntime
+from structq.engines.backends.llamacpp import LlamaCppLM
+from structq.engines.backends.onnx.growing import GrowingOnnxRuntime
+from structq.engines.backends.onnx.runtime import OnnxRuntime
+from structq.engines.backends.servers import ServerLM
 from structq.engines.options import LOCAL, OTHERS, all_options
-from structq.engines.servers import ServerLM
 
 OF_THE_REGISTRY = {"revision", "file"}
 
@@ -45,7 +45,7 @@ def test_the_options_of_servers_are_those_of_their_lm():
 
 @pytest.mark.torch
 def test_the_options_of_transformers_are_those_of_its_runtime():
-    from structq.engines.transformers import TransformersRuntime
+    from structq.engines.backends.transformers.runtime import TransformersRuntime
 
     check(LOCAL["transformers"], TransformersRuntime)
 

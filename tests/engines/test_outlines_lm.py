@@ -13,8 +13,8 @@ import pytest
 
 import structq
 from structq.errors import InputError, LMError, SchemaError
-from structq.nano.export import export
 from tests.tiny_lm import CHAT
+from training.export import export
 
 pytestmark = pytest.mark.torch
 
@@ -22,8 +22,8 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 outlines = pytest.importorskip("outlines")
 
+from structq.engines.backends.outlines.driven import Generations, RowDriver  # noqa: E402
 from structq.engines.calls import Call, json_schema  # noqa: E402
-from structq.engines.driven import Generations, RowDriver  # noqa: E402
 from structq.engines.registry import open_lm  # noqa: E402
 from structq.engines.rows import Extend  # noqa: E402
 from structq.engines.sampling import Sampling  # noqa: E402

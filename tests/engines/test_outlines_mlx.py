@@ -16,9 +16,9 @@ import outlines  # noqa: E402
 
 import structq  # noqa: E402
 from structq.engines.registry import open_lm  # noqa: E402
-from structq.nano.export import export  # noqa: E402
 from tests.engines.test_outlines_lm import calls  # noqa: E402
 from tests.tiny_lm import CHAT  # noqa: E402
+from training.export import export  # noqa: E402
 
 
 @pytest.fixture(scope="module")

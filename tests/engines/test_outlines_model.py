@@ -14,9 +14,9 @@ from pydantic import BaseModel, Field
 
 from structq.decoding import RowwiseProcessor
 from structq.decoding.processor import RowProcessor
+from structq.engines.backends.onnx.runtime import OnnxRuntime
 from structq.engines.calls import Call, json_schema
 from structq.engines.local import LocalLM
-from structq.engines.onnx import OnnxRuntime
 from structq.errors import InputError, PromptTooLongError, SchemaError, StructqError
 
 

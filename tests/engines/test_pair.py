@@ -19,8 +19,8 @@ from dspy.utils.exceptions import (
 )
 
 from structq.engines import lm
+from structq.engines.backends.onnx.runtime import OnnxRuntime
 from structq.engines.local import Call, LocalLM
-from structq.engines.onnx import OnnxRuntime
 from structq.engines.pair import AsyncLocalEngine, LocalEngine
 from structq.engines.registry import open_lm
 from structq.texts import n_words
@@ -424,7 +424,7 @@ def test_a_process_ends_cleanly_while_rows_run(tiny_folder):
     code = f"""
 import time
 from structq.engines.local import Call, LocalLM
-from structq.engines.onnx import OnnxRuntime
+from structq.engines.backends.onnx.runtime import OnnxRuntime
 from structq.engines.sampling import Sampling
 lm = LocalLM(OnnxRuntime({str(tiny_folder)!r}))
 sampling = Sampling(temperature=9.0, seed=1)

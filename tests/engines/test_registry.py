@@ -47,7 +47,9 @@ def test_a_wrong_spec_is_named(spec, options, message):
 
 def test_a_missing_package_comes_with_its_install_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
-    monkeypatch.delitem(sys.modules, "structq.engines.transformers", raising=False)
-    monkeypatch.delitem(sys.modules, "structq.engines.slot_cache", raising=False)
+    monkeypatch.delitem(sys.modules, "structq.engines.backends.transformers.runtime", raising=False)
+    monkeypatch.delitem(
+        sys.modules, "structq.engines.backends.transformers.slot_cache", raising=False
+    )
     with pytest.raises(InputError, match=r'pip install "structq\[transformers\]"'):
         structq.lm("transformers:a/b")

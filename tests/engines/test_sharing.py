@@ -9,7 +9,7 @@ import pytest
 from pydantic import Field
 
 from structq import QualityScorer, StructAdapter, lm
-from structq.engines.onnx import OnnxRuntime
+from structq.engines.backends.onnx.runtime import OnnxRuntime
 from structq.engines.registry import open_lm
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 import structq
-from structq.cli import app
+from structq.cli.commands import app
+from structq.cli.optimize_view import result_lines
 from structq.data import write_jsonl
 from structq.optimize.result import Optimization
 from structq.optimize.verdict import Candidate, Finding, Gain, Verdict
-from structq.optimize_view import result_lines
 from tests.optimize.searches import make_rows, tuning_script
 from tests.scripted import ScriptedEngine, make_lm, prompt_of
 
@@ -86,7 +86,7 @@ def test_an_interrupt_leaves_the_checkpoint_and_no_program(call, capsys, monkeyp
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("structq.optimize_view.OptimizeView.show", interrupt)
+        patch.setattr("structq.cli.optimize_view.OptimizeView.show", interrupt)
         code = call(*BASE, "--max-lm-calls", 80, "--checkpoint", "journal.jsonl")
     assert code == 130
     told = capsys.readouterr().err

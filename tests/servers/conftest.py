@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from structq.nano.export import export
+from training.export import export
 
 if TYPE_CHECKING:
     from tests.servers.llama import LlamaServer

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 import structq.nano
-from structq.engines.onnx import OnnxRuntime
+from structq.engines.backends.onnx.runtime import OnnxRuntime
 from structq.errors import InputError
-from structq.nano.export import export
-from structq.nano.gguf import write_gguf
-from structq.nano.weights import read_checkpoint
 from tests.tiny_lm import CHAT, write_tiny
+from training.export import export
+from training.gguf import write_gguf
+from training.weights import read_checkpoint
 
 NANO = Path(structq.nano.__file__).parent
 TEXTS = {

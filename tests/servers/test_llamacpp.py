@@ -6,7 +6,7 @@ import pytest
 
 import structq
 from structq.errors import InputError
-from structq.nano.export import export
+from training.export import export
 
 ROW = {
     "instruction": "Why do leaves fall in autumn?",

@@ -9,7 +9,7 @@ import dspy
 import pytest
 
 import structq
-from structq.engines.servers import SERVERS, ServerLM
+from structq.engines.backends.servers import SERVERS, ServerLM
 from structq.errors import InputError, LMError
 from tests.servers.fake_server import completion, serving
 

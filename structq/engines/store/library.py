@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from structq.engines.home import data_home
 from structq.engines.store.catalogue import CATALOGUE, Entry
+from structq.engines.store.home import data_home
 from structq.engines.store.lock import locked
 from structq.errors import InputError
 

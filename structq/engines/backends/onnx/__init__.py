@@ -1,0 +1,1 @@
+"""Decoders on onnxruntime: structq's own graphs, which share passes, and those of the hub."""

@@ -1,0 +1,1 @@
+"""Causal LMs of transformers, with the keys and values of many rows in one cache."""

@@ -1,0 +1,25 @@
+from structq.cli.console import summary_lines
+from structq.runs import Finished, Tally
+
+
+def names(*, compares=False, **values):
+    tally = Tally(compares=compares)
+    tally.add(Finished(line=1, values=values, calls=[], error=None))
+    return [name for name, _ in summary_lines(tally)]
+
+
+def test_the_summary_has_only_lines_that_make_sense():
+    run = names(compares=True, scores=[1, 2], expected_scores=[1.0, 2.0])
+    assert {"mean score, original", "mean score, best kept", "rows improved"} <= set(run)
+    assert "mean score" not in run
+    assert {"responses scored", "mean score"} <= set(names(scores=[1, 2]))
+    assert not any("score" in name for name in names(evolved_response="b"))
+
+
+def test_the_summary_says_when_the_judge_wrote_what_it_judges():
+    row = Finished(line=1, values={"scores": [1, 2]}, calls=[], error=None)
+    for itself in (True, False):
+        tally = Tally(compares=True, judged_by_writer=itself)
+        tally.add(row)
+        (name,) = [name for name, _ in summary_lines(tally) if name.startswith("rows improved")]
+        assert ("judged by the LM itself" in name) is itself
