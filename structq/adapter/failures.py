@@ -81,7 +81,8 @@ def _sentence(cause: DSPyLMError) -> str:
     return f"{type(cause).__name__}: {said}{next(hints, '')}"
 
 
-# The engines of structq, then the words of OpenAI and vLLM, of vLLM's later versions, of llama.cpp.
+# The engines of structq, then the words of OpenAI and vLLM, of vLLM's later versions (both orders),
+# of llama.cpp, of SGLang, of TGI, and of Anthropic.
 _SIZES = tuple(
     re.compile(pattern, re.DOTALL)
     for pattern in (
@@ -89,6 +90,11 @@ _SIZES = tuple(
         r"maximum context length is (?P<limit>\d+) tokens.*?(?P<n>\d+) tokens",
         r"prompt \(length (?P<n>\d+)\).*?maximum model length of (?P<limit>\d+)",
         r"\((?P<n>\d+) tokens\) exceeds the available context size \((?P<limit>\d+)",
+        r"has (?P<n>\d+) input tokens.*?context(?: length| window)? is (?:only )?(?P<limit>\d+)",
+        r"context length is only (?P<limit>\d+) tokens.*?(?P<n>\d+) input tokens",
+        r"\((?P<n>\d+) tokens\) is longer than the model's context length \((?P<limit>\d+)",
+        r"must be <= (?P<limit>\d+)\. Given: (?P<n>\d+) `inputs` tokens",
+        r"prompt is too long: (?P<n>\d+) tokens > (?P<limit>\d+) maximum",
     )
 )
 

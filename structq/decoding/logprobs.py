@@ -119,6 +119,7 @@ def _token_at(tokens: Sequence[TokenScore], offset: int) -> tuple[int, int]:
 _SPACE = b" \t\r\n"
 _ENDS = frozenset(b",]" + _SPACE)
 _HEAD = re.compile(rb"-?\d*")
+_MOST = 1.01  # servers that work in half precision round this far
 
 
 class _Slot:
@@ -165,7 +166,13 @@ class _Slot:
         if place >= len(self._tokens) or not self._tokens[place].top:
             raise _UnreadableError("the server returned no alternatives for a token")
         token = self._tokens[place]
-        ended, open_ = _heads(_alternatives(token), lead, inside=inside)
+        alternatives = _alternatives(token)
+        total = math.fsum(probability for _, probability in alternatives)
+        if total > _MOST:
+            raise _UnreadableError(
+                f"the probabilities of one token sum to {total:.3g} (at most 1 is possible)"
+            )
+        ended, open_ = _heads(alternatives, lead, inside=inside)
         roads: dict[bytes, dict[bytes, bytes]] = {}
         missing: list[bytes] = []
         for label, rest in rests.items():

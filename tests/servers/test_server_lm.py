@@ -102,6 +102,20 @@ def test_a_label_that_is_not_shown_leaves_none_and_says_why():
     assert call["label_mass"] == pytest.approx([0.9, 0.9])
 
 
+@pytest.mark.parametrize("each", [0.9, 0.5, 0.35])
+def test_probabilities_that_sum_to_more_than_one_are_no_distribution(each):
+    given = logprobs(dict.fromkeys("123", each), {"1": 0.8, "2": 0.1, "3": 0.05})
+    with serving(scoring(given)) as server:
+        lm = structq.lm("vllm/m", api_base=server.address, cache=False)
+        found = structq.QualityScorer(lm=lm)(**PAIR)
+    assert found.scores == [2.0, 1.0]
+    assert found.expected_scores is None
+    (call,) = found.metadata["calls"]
+    assert call["unmeasured"] == (
+        f"score 1: the probabilities of one token sum to {3 * each:.3g} (at most 1 is possible)"
+    )
+
+
 def test_one_order_without_a_distribution_leaves_none_for_the_mean_of_all():
     given = iter([SHOWN, HIDDEN])
     with serving(lambda body: scoring(next(given))(body)) as server:
