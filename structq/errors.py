@@ -31,6 +31,7 @@ __all__ = [
     "SchemaError",
     "StructqError",
     "TemplateError",
+    "describe_error",
     "shorten",
 ]
 
@@ -38,7 +39,10 @@ __all__ = [
 def shorten(value: object, limit: int = 60) -> str:
     """``repr`` of the value, cut to at most ``limit`` characters plus a mark of the cut."""
     # A megabyte of text is cut before repr, so that the message costs nothing to build.
-    text = repr(value[: limit + 1]) if isinstance(value, str) else repr(value)
+    try:
+        text = repr(value[: limit + 1]) if isinstance(value, str | bytes) else repr(value)
+    except Exception:  # an integer of too many digits, or an object that cannot show itself
+        return f"<{type(value).__name__}>"
     return text if len(text) <= limit else f"{text[:limit]}..."
 
 
@@ -63,6 +67,13 @@ def _restore(
     error.args = args
     error.__dict__.update(facts)
     return error
+
+
+def describe_error(error: Exception) -> dict[str, Any]:
+    """An error as ``metadata["error"]`` of a row: its public type, its message and its field."""
+    names = (kind.__name__ for kind in type(error).__mro__ if kind.__module__ == __name__)
+    field = getattr(error, "field", None)
+    return {"type": next(names, type(error).__name__), "message": str(error), "field": field}
 
 
 class InputError(StructqError, ValueError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Mapping, Sequence
+from concurrent.futures import CancelledError as CancelledFuture
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -12,6 +13,7 @@ import dspy
 from dspy.lm15 import Config, Message, Request, Response, request_from_openai_chat
 from dspy.utils.exceptions import LMError as DSPyLMError
 
+from structq.errors import LMError
 from structq.schemas import FORMS, Form
 
 from .failures import lm_failure
@@ -168,6 +170,8 @@ def ask(lm: dspy.BaseLM, request: Request, settings: Mapping[str, Any]) -> Respo
         response: Response = lm(request, **settings)
     except DSPyLMError as error:
         raise lm_failure(error) from error
+    except CancelledFuture as error:
+        raise LMError(_CLOSED) from error
     return response
 
 
@@ -180,4 +184,12 @@ async def ask_async(lm: dspy.BaseLM, request: Request, settings: Mapping[str, An
         response: Response = await lm.acall(request, **settings)
     except DSPyLMError as error:
         raise lm_failure(error) from error
+    except (asyncio.CancelledError, CancelledFuture) as error:
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
+            raise  # it is the caller who gives up, and not the LM
+        raise LMError(_CLOSED) from error
     return response
+
+
+_CLOSED = "the LM gave the call up: it was closed"

@@ -14,6 +14,7 @@ from structq.signatures import registered, score_call
 from structq.templates import LEAD
 
 from .answers import Answer, read_answer, read_lines
+from .around import Asked, aoverhear, areported, listening, overhear, reported, unstreamed
 from .failures import AnswerError
 from .messages import (
     Style,
@@ -69,6 +70,8 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         on_answer: Called with every answer as it came, before it is checked. This is how label
             distributions and token counts reach a module: predictions hold output fields and
             nothing else, so that traces and demos stay clean.
+        around: The adapter in whose place this one stands: what it would have added to a call is
+            said to the LM, and its callbacks are called.
 
     Example:
         >>> with dspy.context(adapter=StructAdapter()):
@@ -87,8 +90,11 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         check: Callable[[Mapping[str, Any]], str | None] | None = None,
         broken: Sequence[tuple[str, str]] = (),
         on_answer: Callable[[Answer], None] | None = None,
+        around: dspy.Adapter | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(callbacks=around.callbacks if around else None)
+        self.around = around
+        self.hints: tuple[str, ...] = ()
         self.system_prompt = system_prompt
         self.score_template = score_template
         self.as_text = as_text
@@ -114,15 +120,20 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
             OutputError: The answer was cut off or breaks the schema.
             LMError: The LM could not answer.
         """
-        signature, style = call_signature(signature, inputs), self._style(lm)
+        asked = overhear(self.around, registered(signature), demos, inputs)
+        self.hints = asked.hints
+        signature, style = call_signature(signature, asked.inputs), self._style(lm)
         strict = self._strict(signature, style)
         wire = None if strict is None else format_for(lm, strict)
-        request = self._request(lm, lm_kwargs, signature, demos, inputs, style, wire)
+        request = self._request(lm, lm_kwargs, signature, asked, style, wire)
         n_answers, settings = call_settings(lm, lm_kwargs)
-        return [
-            self._read(lm, signature, style, request, ask(lm, request, _one(settings, i)))
-            for i in range(n_answers)
-        ]
+        answers, listeners = [], listening()
+        for i in range(n_answers):
+            with unstreamed(listeners):
+                response = ask(lm, request, _one(settings, i))
+            answers.append(self._read(lm, signature, style, request, response))
+        reported(listeners, answers[0])
+        return answers
 
     async def acall(
         self,
@@ -133,17 +144,20 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         inputs: Mapping[str, Any],
     ) -> list[dict[str, Any]]:
         """As a call, awaiting the LM."""
-        signature, style = call_signature(signature, inputs), self._style(lm)
+        asked = await aoverhear(self.around, registered(signature), demos, inputs)
+        self.hints = asked.hints
+        signature, style = call_signature(signature, asked.inputs), self._style(lm)
         strict = self._strict(signature, style)
         wire = None if strict is None else await format_for_async(lm, strict)
-        request = self._request(lm, lm_kwargs, signature, demos, inputs, style, wire)
+        request = self._request(lm, lm_kwargs, signature, asked, style, wire)
         n_answers, settings = call_settings(lm, lm_kwargs)
-        return [
-            self._read(
-                lm, signature, style, request, await ask_async(lm, request, _one(settings, i))
-            )
-            for i in range(n_answers)
-        ]
+        answers, listeners = [], listening()
+        for i in range(n_answers):
+            with unstreamed(listeners):
+                response = await ask_async(lm, request, _one(settings, i))
+            answers.append(self._read(lm, signature, style, request, response))
+        await areported(listeners, answers[0])
+        return answers
 
     def format(
         self, signature: Signature, demos: Sequence[Mapping[str, Any]], inputs: Mapping[str, Any]
@@ -221,6 +235,7 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         return Style(
             form=self.form or best_form(lm),
             limits=self.limits,
+            hints=self.hints,
             adds=bool(self.rules.get("anchored")),
             template=self.score_template,
             as_text=self.as_text,
@@ -237,12 +252,15 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         lm: dspy.BaseLM,
         lm_kwargs: Mapping[str, Any],
         signature: Signature,
-        demos: Sequence[Mapping[str, Any]],
-        inputs: Mapping[str, Any],
+        asked: Asked,
         style: Style,
         wire: dict[str, Any] | None,
     ) -> Request:
-        messages = self._messages(signature, demos, inputs, style)
+        if self.callbacks or dspy.settings.callbacks:  # who listens to formats hears them
+            with dspy.context(lm=lm):
+                messages = self.format(signature, asked.demos, asked.inputs)
+        else:
+            messages = self._messages(signature, asked.demos, asked.inputs, style)
         extensions = self._extensions(lm, signature, style, wire)
         scores = wire is not None and score_call(signature) is not None
         top = top_logprobs(lm) if scores and not measures_labels(lm) else None
@@ -314,7 +332,11 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         if reason := self._useless(signature, answer):
             raise self._error(signature, reason, answer.raw, finish)
         try:
-            fields = self._parse(signature, answer.raw, style)
+            if self.callbacks or dspy.settings.callbacks:
+                with dspy.context(lm=lm):
+                    fields = self.parse(signature, answer.raw)
+            else:
+                fields = self._parse(signature, answer.raw, style)
         except AnswerError as error:
             error.finish_reason = finish
             raise

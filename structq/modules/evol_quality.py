@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import dspy
 import numpy as np
@@ -21,7 +21,9 @@ from structq.templates import check_mutation, check_text, default_mutations
 from .calls import Ask, Caller, Steps, adrive, drive
 from .checks import EvolveCheck
 from .length import MAX_GROWTH, Length, check_growth
+from .predictor import Predictor
 from .preserve import Preserve, literals_of
+from .results import EvolveResult
 from .rows import RowModule, check_instruction
 from .settings import Setting, Settings, check_bool, check_choice, check_count, check_seed
 
@@ -162,12 +164,13 @@ class EvolQuality(RowModule):
         lm: dspy.BaseLM | str | None = None,
         n_in_flight: int = 64,
     ) -> None:
-        super().__init__(lm=lm, n_in_flight=n_in_flight)
+        super().__init__(n_in_flight=n_in_flight)
         templates = default_mutations() if mutation_templates is None else mutation_templates
         self.mutations = {
-            name: dspy.Predict(EvolveResponse.with_instructions(text))
+            name: Predictor(EvolveResponse.with_instructions(text))
             for name, text in _check_templates(templates).items()
         }
+        self.lm = lm
         self.settings = EvolSettings(
             num_evolutions=num_evolutions,
             store_evolutions=store_evolutions,
@@ -195,7 +198,7 @@ class EvolQuality(RowModule):
 
     def forward(
         self, instruction: str, response: str, seed: int | None = None, mutation: str | None = None
-    ) -> dspy.Prediction:
+    ) -> EvolveResult:
         """The evolutions of one response.
 
         Args:
@@ -220,10 +223,14 @@ class EvolQuality(RowModule):
 
     async def aforward(
         self, instruction: str, response: str, seed: int | None = None, mutation: str | None = None
-    ) -> dspy.Prediction:
+    ) -> EvolveResult:
         """As ``forward``, awaiting the LM."""
         caller = self._caller()
         return await adrive(self._steps(caller, instruction, response, seed, mutation), caller)
+
+    if TYPE_CHECKING:
+        __call__ = forward
+        acall = aforward
 
     @property
     def output_columns(self) -> tuple[str, ...]:
@@ -255,7 +262,11 @@ class EvolQuality(RowModule):
         pattern = re.compile(re.escape(prefix) + r"mutations\['(.*)'\]")
         names = [found[1] for key in state if (found := pattern.fullmatch(key))]
         if names:
-            self.mutations = {name: dspy.Predict(EvolveResponse) for name in names}
+            known = {name: predict.unopened for name, predict in self.mutations.items()}
+            shared = next(iter(known.values())) if len({*known.values()}) == 1 else None
+            self.mutations = {
+                name: Predictor(EvolveResponse, known.get(name, shared)) for name in names
+            }
 
     def check(self) -> None:
         """Checks the templates as they are now: an optimizer or a file may have set them.
@@ -268,7 +279,7 @@ class EvolQuality(RowModule):
 
     def _caller(self) -> Caller:
         options = {"system_prompt": self.system_prompt, "form": self.form}
-        return Caller(lm=self.lm, max_attempts=self.max_attempts, adapter_options=options)
+        return Caller(max_attempts=self.max_attempts, adapter_options=options)
 
     def _steps(
         self,
@@ -277,7 +288,7 @@ class EvolQuality(RowModule):
         response: object,
         seed: int | None,
         mutation: str | None,
-    ) -> Steps[dspy.Prediction]:
+    ) -> Steps[EvolveResult]:
         asked, original = check_instruction(instruction), check_text(response, "response")
         names = self._draw(asked, original, seed, mutation)
         literals = literals_of(original, self.preserve)
@@ -295,7 +306,7 @@ class EvolQuality(RowModule):
             )
             reply = yield self._question(name, check)
             evolved.append(reply.prediction.evolved_response)
-        return dspy.Prediction(
+        return EvolveResult(
             evolved_response=evolved[-1],
             evolved_responses=[original, *evolved] if self.include_original_response else evolved,
             mutations=names,

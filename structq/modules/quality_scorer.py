@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import dspy
 
@@ -16,6 +16,8 @@ from structq.templates import check_score_template, check_text, default_criteria
 
 from .calls import Ask, Caller, Reply, carrying
 from .orders import orders
+from .predictor import Predictor
+from .results import ScoreResult
 from .rows import RowModule, check_instruction
 from .scale import ScaleLike, parse_scale
 from .settings import Setting, Settings, check_bool, check_choice, check_count
@@ -146,11 +148,12 @@ class QualityScorer(RowModule):
         lm: dspy.BaseLM | str | None = None,
         n_in_flight: int = 64,
     ) -> None:
-        super().__init__(lm=lm, n_in_flight=n_in_flight)
+        super().__init__(n_in_flight=n_in_flight)
         asked = default_criteria() if criteria is None else check_text(criteria, "criteria")
         if not asked.strip():
             raise InputError(f"criteria: is blank, found {shorten(asked)}", field="criteria")
-        self.score = dspy.Predict(ScoreResponses.with_instructions(asked))
+        self.score = Predictor(ScoreResponses.with_instructions(asked))
+        self.lm = lm
         self.settings = ScorerSettings(
             scale=scale,
             scoring=scoring,
@@ -170,8 +173,11 @@ class QualityScorer(RowModule):
         return score_template(as_lines=not self.use_default_structured_output)
 
     def forward(
-        self, instruction: str, responses: Sequence[str], system_prompt: str | None = None
-    ) -> dspy.Prediction:
+        self,
+        instruction: str,
+        responses: list[str] | tuple[str, ...],
+        system_prompt: str | None = None,
+    ) -> ScoreResult:
         """The scores of the responses, in their order.
 
         Args:
@@ -197,14 +203,21 @@ class QualityScorer(RowModule):
         return _prediction(shown, replies, caller)
 
     async def aforward(
-        self, instruction: str, responses: Sequence[str], system_prompt: str | None = None
-    ) -> dspy.Prediction:
+        self,
+        instruction: str,
+        responses: list[str] | tuple[str, ...],
+        system_prompt: str | None = None,
+    ) -> ScoreResult:
         """As ``forward``, awaiting the LM."""
         caller = self._caller(system_prompt)
         shown, asks = self._questions(instruction, responses)
         with carrying(caller.calls):
             replies = await caller.aask_all(asks)
         return _prediction(shown, replies, caller)
+
+    if TYPE_CHECKING:
+        __call__ = forward
+        acall = aforward
 
     @property
     def output_columns(self) -> tuple[str, ...]:
@@ -224,7 +237,7 @@ class QualityScorer(RowModule):
             "as_text": not self.use_default_structured_output,
             "form": self.form,
         }
-        return Caller(lm=self.lm, max_attempts=self.max_attempts, adapter_options=options)
+        return Caller(max_attempts=self.max_attempts, adapter_options=options)
 
     def _questions(
         self, instruction: object, responses: object
@@ -252,11 +265,11 @@ class QualityScorer(RowModule):
 
 def _prediction(
     shown: Sequence[Sequence[int]], replies: Sequence[Reply], caller: Caller
-) -> dspy.Prediction:
+) -> ScoreResult:
     tally = Tally(1 + max(max(order) for order in shown))
     for order, reply in zip(shown, replies, strict=True):
         tally.add(order, reply.prediction.scores, reply.answer.measurement)
-    return dspy.Prediction(
+    return ScoreResult(
         scores=tally.scores(),
         expected_scores=tally.expected_scores(),
         score_distributions=tally.distributions(),

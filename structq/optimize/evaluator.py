@@ -186,7 +186,7 @@ class Evaluator:
         )  # fmt: skip
 
     async def _evolve(
-        self, worker: EvolQuality, mutation: str, asked: Mapping[str, str], tab: Tab
+        self, worker: EvolQuality, mutation: str, asked: Mapping[str, Any], tab: Tab
     ) -> str:
         for n_failed in range(self._n_retries[0] + 1):
             try:
