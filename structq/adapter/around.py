@@ -154,15 +154,12 @@ def _deaf(adapter: dspy.Adapter) -> InputError:
 
 
 def listening() -> list[StreamListener]:
-    """The listeners of ``dspy.streamify`` that wait for an answer to this call."""
+    """The listeners of ``dspy.streamify`` to the predictor of this call."""
     if dspy.settings.send_stream is None:
         return []
     predict = dspy.settings.caller_predict
-    return [
-        listener
-        for listener in dspy.settings.stream_listeners or []
-        if listener.predict is predict and (listener.allow_reuse or not listener.stream_end)
-    ]
+    known = dspy.settings.stream_listeners or []
+    return [listener for listener in known if listener.predict is predict]
 
 
 def unstreamed(listeners: Sequence[StreamListener]) -> AbstractContextManager[Any]:
@@ -185,6 +182,8 @@ async def areported(listeners: Sequence[StreamListener], fields: Mapping[str, An
 def _chunks(listeners: Sequence[StreamListener], fields: Mapping[str, Any]) -> list[StreamResponse]:
     chunks = []
     for listener in listeners:
+        if listener.stream_end and not listener.allow_reuse:
+            continue
         listener.stream_start = listener.stream_end = True
         name = listener.signature_field_name
         value = fields[name]

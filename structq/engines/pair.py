@@ -72,6 +72,9 @@ class _Pair:
         """
         return {"spec": spec_of(self.lm), "penalties": self.penalties}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).load_state, (self.dump_state(),)
+
     @classmethod
     def load_state(cls, state: Mapping[str, Any]) -> Any:
         """An engine on the LM that this process has open for the spec, or opens now."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -13,7 +13,7 @@ import dspy
 
 from structq.errors import InputError, shorten
 
-__all__ = ["LMByName", "Predictor", "check_state", "is_copy"]
+__all__ = ["LMByName", "Predictor", "check_state", "is_copy", "share_equal"]
 
 _LOG = logging.getLogger("structq")
 _LOCK = threading.Lock()
@@ -111,6 +111,14 @@ class Predictor(dspy.Predict):  # type: ignore[misc]
         super().load_state({**_without_lm(state), "lm": None})
         self._lm = _restored(state) if allow_unsafe_lm_state and state.get("lm") else kept
         return self
+
+
+def share_equal(predictors: Iterable[tuple[str, Any]], state: Mapping[str, Any]) -> None:
+    """Gives predictors that a state gives the same LM one LM between them."""
+    known: dict[str, Any] = {}
+    for name, predictor in predictors:
+        told = repr((state[name].get("lm"), state[name].get("lm_state")))
+        predictor.lm = known.setdefault(told, predictor.unopened)
 
 
 def is_copy(lm: Any, of: dspy.BaseLM) -> bool:

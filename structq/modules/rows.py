@@ -15,7 +15,7 @@ from dspy.dsp.utils.settings import thread_local_overrides
 from structq.errors import InputError, describe_error, shorten
 from structq.templates import check_text
 
-from .predictor import LMByName, check_state
+from .predictor import LMByName, check_state, share_equal
 from .settings import check_count
 from .stream import run_stream
 
@@ -115,6 +115,8 @@ class RowModule(dspy.Module):  # type: ignore[misc]
         if not allow_unsafe_lm_state:
             check_state(state)
         super().load_state(state, allow_unsafe_lm_state=allow_unsafe_lm_state)
+        if allow_unsafe_lm_state:
+            share_equal(self.named_predictors(), state)
 
     def process(self, rows: Iterable[Mapping[str, Any] | dspy.Example]) -> Iterator[list[Row]]:
         """Yields one list: the rows in their order, with the output columns.
