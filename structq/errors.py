@@ -17,6 +17,8 @@
 
 from __future__ import annotations
 
+import pickle
+from types import MappingProxyType
 from typing import Any
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "StructqError",
     "TemplateError",
     "describe_error",
+    "portable",
     "shorten",
 ]
 
@@ -56,7 +59,19 @@ class StructqError(Exception):
     calls: tuple[dict[str, Any], ...] = ()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (type(self), self.args, self.__dict__)
+        # A fact of somebody else's that cannot travel must not keep the error from doing so.
+        facts = {name: portable(value) for name, value in self.__dict__.items()}
+        return _restore, (type(self), self.args, facts)
+
+
+def portable(value: Any) -> Any:
+    """The value if it can be pickled, else its text."""
+    value = dict(value) if isinstance(value, MappingProxyType) else value
+    try:
+        pickle.dumps(value)
+    except Exception:  # pickle raises what the parts of a value raise
+        return shorten(value, 200)
+    return value
 
 
 def _restore(

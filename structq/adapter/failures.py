@@ -7,8 +7,10 @@ GEPA turns an ``AdapterParseError`` into feedback on the format, ReAct shortens 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any
 
+import dspy
 from dspy.utils.exceptions import (
     AdapterParseError,
     ContextWindowExceededError,
@@ -18,10 +20,7 @@ from dspy.utils.exceptions import (
 )
 from dspy.utils.exceptions import LMError as DSPyLMError
 
-from structq.errors import LMError, OutputError, PromptTooLongError, shorten
-
-if TYPE_CHECKING:
-    from dspy import Signature
+from structq.errors import LMError, OutputError, PromptTooLongError, portable, shorten
 
 __all__ = ["AnswerError", "ContextError", "LMCallError", "lm_failure"]
 
@@ -30,7 +29,7 @@ class AnswerError(OutputError, AdapterParseError):  # type: ignore[misc]
     """An answer that was cut off, or is not exactly what the schema asks for."""
 
     def __init__(
-        self, reason: str, *, raw: str, finish_reason: str | None, signature: type[Signature]
+        self, reason: str, *, raw: str, finish_reason: str | None, signature: type[dspy.Signature]
     ) -> None:
         message = f"{reason}; the answer was {shorten(raw, 200)}"
         OutputError.__init__(self, message, raw=raw, finish_reason=finish_reason)
@@ -41,6 +40,20 @@ class AnswerError(OutputError, AdapterParseError):  # type: ignore[misc]
         self.lm_response = raw
         self.parsed_result = None
         self.code = AdapterParseError.default_code
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # DSPy makes the class of a signature as it goes: pickle finds it under no name.
+        restore, (kind, args, facts) = super().__reduce__()
+        fields = {name: (f.annotation, f) for name, f in self.signature.fields.items()}
+        told = portable((fields, self.signature.instructions))
+        return _restore_answer, (restore, kind, args, facts, told)
+
+
+def _restore_answer(
+    restore: Callable[..., AnswerError], kind: Any, args: Any, facts: Any, told: Any
+) -> AnswerError:
+    signature = dspy.Signature(*told) if isinstance(told, tuple) else told
+    return restore(kind, args, {**facts, "signature": signature})
 
 
 class LMCallError(LMError, DSPyLMError):  # type: ignore[misc]
