@@ -85,10 +85,14 @@ def _restore(
 
 
 def describe_error(error: Exception) -> dict[str, Any]:
-    """An error as ``metadata["error"]`` of a row: its public type, its message and its field."""
+    """An error as ``metadata["error"]`` of a row: its public type, its message and its field.
+
+    ``fatal`` is there where every row of the same run would have it.
+    """
     names = (kind.__name__ for kind in type(error).__mro__ if kind.__module__ == __name__)
     field = getattr(error, "field", None)
-    return {"type": next(names, type(error).__name__), "message": str(error), "field": field}
+    facts = {"type": next(names, type(error).__name__), "message": str(error), "field": field}
+    return {**facts, "fatal": True} if getattr(error, "fatal", False) else facts
 
 
 class InputError(StructqError, ValueError):

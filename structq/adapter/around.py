@@ -8,12 +8,12 @@ letting it call a listener in place of an LM.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import anyio.from_thread
 import dspy
@@ -75,7 +75,7 @@ def overhear(
     Raises:
         InputError: The adapter answers by itself: it cannot be heard.
     """
-    if adapter is None or not _adds(type(adapter), "__call__"):
+    if adapter is None or not _adds(cast(Hashable, type(adapter)), "__call__"):
         return Asked(demos=demos, inputs=inputs)
     try:
         adapter(_Ear(), {}, signature, list(demos), dict(inputs))
@@ -91,7 +91,7 @@ async def aoverhear(
     inputs: Mapping[str, Any],
 ) -> Asked:
     """As ``overhear``, for a call that is awaited."""
-    if adapter is None or not _adds(type(adapter), "acall"):
+    if adapter is None or not _adds(cast(Hashable, type(adapter)), "acall"):
         return overhear(adapter, signature, demos, inputs)
     try:
         await adapter.acall(_Ear(), {}, signature, list(demos), dict(inputs))

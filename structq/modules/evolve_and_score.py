@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import dspy
@@ -10,11 +10,12 @@ import dspy
 from structq.errors import InputError
 
 from .calls import carrying
+from .derived import best_of, without_derived
 from .evol_quality import EvolQuality
 from .predictor import LMByName, is_copy
 from .quality_scorer import QualityScorer
 from .results import BestResult, EvolveResult, ScoreResult
-from .rows import RowModule
+from .rows import RowModule, row_values
 
 __all__ = ["EvolveAndScore"]
 
@@ -110,6 +111,10 @@ class EvolveAndScore(RowModule):
         """The arguments of a call, from the columns of a row."""
         return {"instruction": row.get("instruction"), "response": row.get("response")}
 
+    async def aprocess_row(self, row: Mapping[str, Any] | dspy.Example) -> dict[str, Any]:
+        """One row with the output columns, without those of an earlier run."""
+        return await super().aprocess_row(without_derived(row_values(row)))
+
     def answering_lms(self) -> list[dspy.BaseLM]:
         """The LMs that would answer now, those that write first.
 
@@ -171,12 +176,9 @@ def _join(responses: list[str], evolved: EvolveResult, scored: ScoreResult) -> B
         best_response=responses[best_of(ranks)],
         mutations=evolved.mutations,
         model_name=evolved.model_name,
-        metadata={"calls": [*evolved.metadata["calls"], *scored.metadata["calls"]], "error": None},
-    )
-
-
-def best_of(scores: Sequence[float | None]) -> int:
-    """Position of the highest score, the first of equal ones; unscored ones lose."""
-    return max(
-        range(len(scores)), key=lambda i: (-float("inf") if scores[i] is None else scores[i], -i)
+        metadata={
+            **evolved.metadata,
+            **scored.metadata,
+            "calls": [*evolved.metadata["calls"], *scored.metadata["calls"]],
+        },
     )

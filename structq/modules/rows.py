@@ -19,7 +19,7 @@ from .predictor import LMByName, check_state, share_equal
 from .settings import check_count
 from .stream import run_stream
 
-__all__ = ["RowModule", "check_instruction", "describe_error", "merge_metadata"]
+__all__ = ["RowModule", "check_instruction", "describe_error", "merge_metadata", "row_values"]
 
 Row = dict[str, Any]
 
@@ -146,7 +146,7 @@ class RowModule(dspy.Module):  # type: ignore[misc]
 
         Nothing of it stays in DSPy's history; nor in its trace, unless an optimizer collects one.
         """
-        values = _values(row)
+        values = row_values(row)
         # What is global and not asked for is a leak: 8 KB a row and more.
         traced = {} if "trace" in thread_local_overrides.get() else {"trace": None}
         try:
@@ -205,8 +205,12 @@ def merge_metadata(old: object, new: Mapping[str, Any]) -> dict[str, Any]:
     return {**kept, **new, "calls": calls}
 
 
-def _values(row: Any) -> Mapping[str, Any]:
-    """The columns of a row."""
+def row_values(row: Any) -> Mapping[str, Any]:
+    """The columns of a row.
+
+    Raises:
+        InputError: It is neither a mapping nor a ``dspy.Example``.
+    """
     if isinstance(row, dspy.Example):
         return dict(row.items())
     if isinstance(row, Mapping):
