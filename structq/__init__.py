@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from structq.judgments import JudgmentClient
 
     from .adapter import StructAdapter
+    from .engines import lm
     from .modules import EvolQuality, EvolveAndScore, QualityScorer
     from .optimize import QualityGain, TemplateOptimizer
     from .signatures import EvolveResponse, ScoreResponses
@@ -71,7 +72,8 @@ _HOMES = {
 }
 
 
-__getattr__ = lazy_names(__name__, _HOMES)
+if not TYPE_CHECKING:  # a checker shall find misspelled names
+    __getattr__ = lazy_names(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -169,7 +169,7 @@ def ask(lm: dspy.BaseLM, request: Request, settings: Mapping[str, Any]) -> Respo
     try:
         response: Response = lm(request, **settings)
     except DSPyLMError as error:
-        raise lm_failure(error) from error
+        raise _failure(error) from error
     except CancelledFuture as error:
         raise LMError(_CLOSED) from error
     return response
@@ -183,13 +183,19 @@ async def ask_async(lm: dspy.BaseLM, request: Request, settings: Mapping[str, An
     try:
         response: Response = await lm.acall(request, **settings)
     except DSPyLMError as error:
-        raise lm_failure(error) from error
+        raise _failure(error) from error
     except (asyncio.CancelledError, CancelledFuture) as error:
         task = asyncio.current_task()
         if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
             raise  # it is the caller who gives up, and not the LM
         raise LMError(_CLOSED) from error
     return response
+
+
+def _failure(error: DSPyLMError) -> LMError:
+    causes = error.__cause__, error.__context__
+    closed = any(isinstance(cause, CancelledFuture) for cause in causes)
+    return LMError(_CLOSED) if closed else lm_failure(error)
 
 
 _CLOSED = "the LM gave the call up: it was closed"

@@ -22,6 +22,7 @@ from .derived import without_derived
 from .length import MAX_GROWTH, Length
 from .predictor import Predictor
 from .preserve import Preserve, literals_of
+from .programs import check_state
 from .results import EvolveResult
 from .rows import RowModule, check_instruction, describe_error, row_values
 from .settings import EvolOptions, EvolSettings, check_seed
@@ -163,7 +164,12 @@ class EvolQuality(Settled, RowModule, settings=EvolSettings, options=EvolOptions
             raise
 
     def match_state(self, state: Mapping[str, Any], prefix: str = "") -> None:
-        """Takes over the names of the mutations in a saved state, so that it can be loaded."""
+        """Takes over the names of the mutations in a saved state, so that it can be loaded.
+
+        Raises:
+            InputError: The state is none of a program, or too large.
+        """
+        check_state(state, trusted=True)
         pattern = re.compile(re.escape(prefix) + r"mutations\['(.*)'\]")
         names = [found[1] for key in state if (found := pattern.fullmatch(key))]
         if names:

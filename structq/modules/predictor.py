@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 import threading
 from collections.abc import Iterable, Mapping
 from importlib import import_module
@@ -13,9 +12,8 @@ import dspy
 
 from structq.errors import InputError, shorten
 
-__all__ = ["LMByName", "Predictor", "check_state", "is_copy", "share_equal"]
+__all__ = ["LMByName", "Predictor", "is_copy", "share_equal"]
 
-_LOG = logging.getLogger("structq")
 _LOCK = threading.Lock()
 _SAVED = frozenset({"demos", "fields", "lm", "lm_state", "signature", "traces", "train"})
 
@@ -125,23 +123,6 @@ def is_copy(lm: Any, of: dspy.BaseLM) -> bool:
     """Whether an LM is another with other options, as ``lm.copy(...)`` gives it."""
     engines = getattr(lm, "engine", None), getattr(of, "engine", None)
     return getattr(lm, "model", None) == of.model and engines[0] == engines[1]
-
-
-def check_state(state: Any) -> None:
-    """Says that LMs in a saved state are ignored, where DSPy would have asked them.
-
-    Raises:
-        InputError: The state is no mapping of names to mappings.
-    """
-    if not isinstance(state, Mapping) or not all(isinstance(v, Mapping) for v in state.values()):
-        raise InputError(f"program: holds no states, found {shorten(state)}", field="program")
-    named = [part["lm"] for part in state.values() if isinstance(part.get("lm"), Mapping)]
-    if named:
-        _LOG.warning(
-            "the program names the LM %s, which is not taken over: a file chooses no LM "
-            "(allow_unsafe_lm_state=True, for files that you trust)",
-            shorten(named[0].get("model")),
-        )
 
 
 def _without_lm(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from dspy.dsp.utils.settings import thread_local_overrides
 from structq.errors import InputError, describe_error, shorten
 from structq.templates import check_text
 
-from .predictor import LMByName, check_state, share_equal
+from .predictor import LMByName, share_equal
+from .programs import check_state, reading_program
 from .settings import check_count
 from .stream import run_stream
 
@@ -98,7 +99,8 @@ class RowModule(dspy.Module):  # type: ignore[misc]
     def load(self, *path: Any, **options: Any) -> None:
         """Makes the LM ready, as ``load()`` of distilabel does; given a path, loads a program."""
         if path or options:
-            super().load(*path, **options)
+            with reading_program(*path, **options):
+                super().load(*path, **options)
             return
         for lm in self.answering_lms():
             for part in (getattr(lm, "engine", None), lm):
@@ -112,8 +114,7 @@ class RowModule(dspy.Module):  # type: ignore[misc]
         Raises:
             InputError: The state is not one of such a module.
         """
-        if not allow_unsafe_lm_state:
-            check_state(state)
+        check_state(state, trusted=allow_unsafe_lm_state)
         super().load_state(state, allow_unsafe_lm_state=allow_unsafe_lm_state)
         if allow_unsafe_lm_state:
             share_equal(self.named_predictors(), state)
