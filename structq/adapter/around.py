@@ -10,10 +10,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from functools import lru_cache
 from types import TracebackType
-from typing import Any, NoReturn, cast
+from typing import Any, NamedTuple, NoReturn, cast
 
 import anyio.from_thread
 import dspy
@@ -21,6 +20,7 @@ from dspy.streaming import StreamListener, StreamResponse
 
 from structq.errors import InputError
 from structq.schemas import to_json
+from structq.signatures import registered
 
 __all__ = ["Asked", "aoverhear", "areported", "listening", "overhear", "reported", "unstreamed"]
 
@@ -29,8 +29,7 @@ _STOCK = ("dspy.adapters.", "structq.")
 _EMPTY = (None, "", "N/A")  # what dspy.Refine says to a predictor that it has no advice for
 
 
-@dataclass(frozen=True, kw_only=True)
-class Asked:
+class Asked(NamedTuple):
     """What a call is about."""
 
     demos: Sequence[Mapping[str, Any]]
@@ -68,7 +67,7 @@ def overhear(
 
     Args:
         adapter: Of the caller, or ``None``.
-        signature: As the predictor registers it: an adapter may know it.
+        signature: Of this call.
         demos: As given.
         inputs: As given.
 
@@ -78,6 +77,7 @@ def overhear(
     if adapter is None or not _adds(cast(Hashable, type(adapter)), "__call__"):
         return Asked(demos=demos, inputs=inputs)
     try:
+        signature = registered(signature)  # an adapter may know it
         adapter(_Ear(), {}, signature, list(demos), dict(inputs))
     except _OverheardError as heard:
         return _asked(heard.__traceback__, signature, demos, inputs)
@@ -94,6 +94,7 @@ async def aoverhear(
     if adapter is None or not _adds(cast(Hashable, type(adapter)), "acall"):
         return overhear(adapter, signature, demos, inputs)
     try:
+        signature = registered(signature)
         await adapter.acall(_Ear(), {}, signature, list(demos), dict(inputs))
     except _OverheardError as heard:
         return _asked(heard.__traceback__, signature, demos, inputs)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import dspy
@@ -41,8 +40,7 @@ Signature = type[dspy.Signature]
 Fields = Mapping[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Style:
+class Style(NamedTuple):
     """How an answer is asked for."""
 
     form: Form = "json"
@@ -131,7 +129,7 @@ def render_demos(
 ) -> list[dict[str, str]]:
     """Earlier turns, a pair for each demo that has every field; K may differ between demos."""
     turns = []
-    style = replace(style, limits="", hints=())  # those of this row
+    style = style._replace(limits="", hints=())  # those of this row
     for demo in demos:
         if any(demo.get(name) is None for name in signature.fields):
             continue

@@ -120,7 +120,7 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
             OutputError: The answer was cut off or breaks the schema.
             LMError: The LM could not answer.
         """
-        asked = overhear(self.around, registered(signature), demos, inputs)
+        asked = overhear(self.around, signature, demos, inputs)
         self.hints = asked.hints
         signature, style = call_signature(signature, asked.inputs), self._style(lm)
         strict = self._strict(signature, style)
@@ -132,7 +132,8 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
             with unstreamed(listeners):
                 response = ask(lm, request, _one(settings, i))
             answers.append(self._read(lm, signature, style, request, response))
-        reported(listeners, answers[0])
+        if listeners:
+            reported(listeners, answers[0])
         return answers
 
     async def acall(
@@ -144,7 +145,7 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         inputs: Mapping[str, Any],
     ) -> list[dict[str, Any]]:
         """As a call, awaiting the LM."""
-        asked = await aoverhear(self.around, registered(signature), demos, inputs)
+        asked = await aoverhear(self.around, signature, demos, inputs)
         self.hints = asked.hints
         signature, style = call_signature(signature, asked.inputs), self._style(lm)
         strict = self._strict(signature, style)
@@ -156,7 +157,8 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
             with unstreamed(listeners):
                 response = await ask_async(lm, request, _one(settings, i))
             answers.append(self._read(lm, signature, style, request, response))
-        await areported(listeners, answers[0])
+        if listeners:
+            await areported(listeners, answers[0])
         return answers
 
     def format(
