@@ -155,19 +155,16 @@ def test_an_optimizer_that_collects_a_trace_gets_it():
         assert len(dspy.settings.trace) == 3
 
 
-def test_answers_are_kept_on_disk_and_not_in_memory(tmp_path):
+def test_answers_are_kept_on_disk_and_not_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(dspy, "cache", dspy.cache)  # as it was, afterwards
     dspy.configure_cache(disk_cache_dir=str(tmp_path))
-    cache = dspy.cache
-    try:
-        engine = ScriptedEngine()
-        module = EvolQuality(lm=make_lm(engine, cache=True))
-        for _ in range(2):
-            next(module.process([ROW]))
-        assert (len(cache.memory_cache), len(engine.requests)) == (0, 1)
-        assert cache.enable_memory_cache
-    finally:
-        cache.disk_cache.close()
-        dspy.configure_cache(enable_disk_cache=False)
+    cache, engine = dspy.cache, ScriptedEngine()
+    module = EvolQuality(lm=make_lm(engine, cache=True))
+    for _ in range(2):
+        next(module.process([ROW]))
+    assert (len(cache.memory_cache), len(engine.requests)) == (0, 1)
+    assert cache.enable_memory_cache
+    cache.disk_cache.close()
 
 
 HOSTILE = [
