@@ -5,8 +5,7 @@ Public names are found on first use, so that ``import structq`` costs nothing th
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .errors import (
     BudgetExceededError,
@@ -21,6 +20,7 @@ from .errors import (
     StructqError,
     TemplateError,
 )
+from .lazy import lazy_names
 
 if TYPE_CHECKING:
     from structq.judgments import JudgmentClient
@@ -71,12 +71,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
-    globals()[name] = value  # the next use does not come here
-    return value
+__getattr__ = lazy_names(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -31,6 +31,7 @@ __all__ = [
     "SchemaError",
     "StructqError",
     "TemplateError",
+    "is_fatal",
     "shorten",
 ]
 
@@ -40,6 +41,11 @@ def shorten(value: object, limit: int = 60) -> str:
     # A megabyte of text is cut before repr, so that the message costs nothing to build.
     text = repr(value[: limit + 1]) if isinstance(value, str) else repr(value)
     return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+def is_fatal(error: BaseException | None) -> bool:
+    """Whether the error, or what caused it, says by ``fatal`` that every other row will meet it."""
+    return error is not None and (getattr(error, "fatal", False) or is_fatal(error.__cause__))
 
 
 class StructqError(Exception):

@@ -198,7 +198,12 @@ def drive(steps: Steps[Result], caller: Caller) -> Result:
         try:
             question = next(steps)
             while True:
-                question = steps.send(caller.ask(question))
+                try:
+                    reply = caller.ask(question)
+                except StructqError as error:  # steps may do with less
+                    question = steps.throw(error)
+                else:
+                    question = steps.send(reply)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
 
@@ -209,7 +214,12 @@ async def adrive(steps: Steps[Result], caller: Caller) -> Result:
         try:
             question = next(steps)
             while True:
-                question = steps.send(await caller.aask(question))
+                try:
+                    reply = await caller.aask(question)
+                except StructqError as error:
+                    question = steps.throw(error)
+                else:
+                    question = steps.send(reply)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import dspy
@@ -10,6 +10,7 @@ import dspy
 from structq.errors import InputError
 
 from .calls import carrying
+from .derived import best_of, without_derived
 from .evol_quality import EvolQuality
 from .quality_scorer import QualityScorer
 from .rows import RowModule
@@ -109,6 +110,10 @@ class EvolveAndScore(RowModule):
         """The arguments of a call, from the columns of a row."""
         return {"instruction": row.get("instruction"), "response": row.get("response")}
 
+    async def aprocess_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """One row with the output columns, without those of an earlier run."""
+        return await super().aprocess_row(without_derived(row))
+
     def answering_lms(self) -> list[dspy.BaseLM]:
         """The LMs that would answer now, made ready to be asked.
 
@@ -154,12 +159,9 @@ def _join(
         best_response=responses[best_of(ranks)],
         mutations=evolved.mutations,
         model_name=evolved.model_name,
-        metadata={"calls": [*evolved.metadata["calls"], *scored.metadata["calls"]], "error": None},
-    )
-
-
-def best_of(scores: Sequence[float | None]) -> int:
-    """Position of the highest score, the first of equal ones; unscored ones lose."""
-    return max(
-        range(len(scores)), key=lambda i: (-float("inf") if scores[i] is None else scores[i], -i)
+        metadata={
+            **evolved.metadata,
+            **scored.metadata,
+            "calls": [*evolved.metadata["calls"], *scored.metadata["calls"]],
+        },
     )

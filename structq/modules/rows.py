@@ -10,7 +10,7 @@ from typing import Any
 
 import dspy
 
-from structq.errors import InputError, StructqError, shorten
+from structq.errors import InputError, StructqError, is_fatal, shorten
 from structq.templates import check_text
 
 from .settings import check_count
@@ -134,12 +134,13 @@ def check_instruction(value: object) -> str:
 
 
 def describe_error(error: Exception) -> dict[str, Any]:
-    """The public type, the message and the field of an error."""
+    """The public type, the message and the field of an error; ``fatal`` where every row has it."""
     names = (
         kind.__name__ for kind in type(error).__mro__ if kind.__module__ == StructqError.__module__
     )
     field = getattr(error, "field", None)
-    return {"type": next(names, type(error).__name__), "message": str(error), "field": field}
+    facts = {"type": next(names, type(error).__name__), "message": str(error), "field": field}
+    return {**facts, "fatal": True} if is_fatal(error) else facts
 
 
 def merge_metadata(old: object, new: Mapping[str, Any]) -> dict[str, Any]:
