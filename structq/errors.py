@@ -34,6 +34,7 @@ __all__ = [
     "StructqError",
     "TemplateError",
     "describe_error",
+    "is_fatal",
     "portable",
     "shorten",
 ]
@@ -47,6 +48,11 @@ def shorten(value: object, limit: int = 60) -> str:
     except Exception:  # an integer of too many digits, or an object that cannot show itself
         return f"<{type(value).__name__}>"
     return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+def is_fatal(error: BaseException | None) -> bool:
+    """Whether the error, or what caused it, says by ``fatal`` that every other row will meet it."""
+    return error is not None and (getattr(error, "fatal", False) or is_fatal(error.__cause__))
 
 
 class StructqError(Exception):
@@ -92,7 +98,7 @@ def describe_error(error: Exception) -> dict[str, Any]:
     names = (kind.__name__ for kind in type(error).__mro__ if kind.__module__ == __name__)
     field = getattr(error, "field", None)
     facts = {"type": next(names, type(error).__name__), "message": str(error), "field": field}
-    return {**facts, "fatal": True} if getattr(error, "fatal", False) else facts
+    return {**facts, "fatal": True} if is_fatal(error) else facts
 
 
 class InputError(StructqError, ValueError):

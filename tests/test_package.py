@@ -18,7 +18,7 @@ def test_every_public_name_is_there(name):
 
 
 def test_all_names_the_errors_and_the_lazy_names():
-    helpers = {"describe_error", "portable", "shorten"}
+    helpers = {"describe_error", "is_fatal", "portable", "shorten"}
     public = {*errors.__all__, *structq._HOMES, "__version__"} - helpers
     assert set(structq.__all__) == public
     assert structq.__all__ == sorted(structq.__all__)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import dspy
 import numpy as np
 
-from structq.errors import InputError, LMError, OutputError, shorten
+from structq.errors import InputError, LMError, OutputError, is_fatal, shorten
 from structq.schemas import Form
 from structq.signatures import EvolveResponse
 from structq.templates import check_text, default_mutations
@@ -233,7 +233,7 @@ class EvolQuality(Settled, RowModule, settings=EvolSettings, options=EvolOptions
             try:
                 reply = yield self._question(name, check)
             except (OutputError, LMError) as error:
-                if not evolved or getattr(error, "fatal", False):
+                if not evolved or is_fatal(error):
                     raise
                 short = {"short": describe_error(error)}
                 break

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from structq.errors import InputError, shorten
-from structq.templates import check_text
 
 __all__ = ["ScaleLike", "labels_of", "normal_scale"]
 
@@ -50,6 +49,8 @@ def labels_of(scale: ScaleLike) -> tuple[tuple[int, ...] | None, tuple[str, ...]
 
 
 def _rubric(rubric: Mapping[Any, Any]) -> dict[int, str]:
+    from structq.templates import check_text
+
     levels = {_label(label): text for label, text in rubric.items()}
     if not 2 <= len(levels) <= MAX_LABELS:
         raise _fault(f"a rubric needs 2 to {MAX_LABELS} levels, found {len(levels)}")

@@ -26,13 +26,13 @@ from pydantic.fields import FieldInfo
 
 from structq.errors import InputError, TemplateError, shorten
 from structq.schemas.forms import Form
-from structq.templates import check_mutation, check_score_template, check_text
 
 from .length import MAX_GROWTH
 from .preserve import Preserve
 from .scale import normal_scale
 
 __all__ = [
+    "MAX_SEED",
     "EvolOptions",
     "EvolSettings",
     "ScorerOptions",
@@ -112,7 +112,7 @@ def _fault(model: type[Settings], error: ValidationError) -> InputError:
 
 def _allowed(field: FieldInfo, *, broken: str) -> str:
     kind = plain_types(field)[0]
-    bounds = {key: getattr(rule, key) for rule in field.metadata for key in ("ge", "gt", "le")
+    bounds = {key: getattr(rule, key) for rule in field.metadata for key in ("ge", "gt", "le", "lt")
               if getattr(rule, key, None) is not None}  # fmt: skip
     if get_origin(kind) is Literal:
         allowed = f"one of {', '.join(map(repr, get_args(kind)))}"
@@ -120,13 +120,18 @@ def _allowed(field: FieldInfo, *, broken: str) -> str:
         allowed = "True or False"
     else:
         allowed = {int: "an integer", float: "a number", str: "text"}.get(kind, "another value")
-        words = {"ge": "of at least", "gt": "above", "le": "of at most"}
-        told = ("le",) if broken == "less_than_equal" else ("ge", "gt")
+        words = {"ge": "of at least", "gt": "above", "le": "of at most", "lt": "below"}
+        told = ("le", "lt") if broken.startswith("less_than") else ("ge", "gt")
         allowed += "".join(f" {words[key]} {bounds[key]}" for key in told if key in bounds)
     return f"{allowed}, or None" if NoneType in get_args(field.annotation) else allowed
 
 
+# What reads templates loads Jinja: options are listed without it.
+
+
 def _text(value: Any, info: ValidationInfo) -> Any:
+    from structq.templates import check_text
+
     return None if value is None else check_text(value, str(info.field_name))
 
 
@@ -139,6 +144,8 @@ def _filled(value: Any, info: ValidationInfo) -> Any:
 
 
 def _score_template(value: Any) -> Any:
+    from structq.templates import check_score_template
+
     return None if value is None else check_score_template(value)
 
 
@@ -146,6 +153,8 @@ _NAME = re.compile(r"[\w .:+-]{1,64}")
 
 
 def _templates(templates: Any) -> dict[str, str] | None:
+    from structq.templates import check_mutation
+
     field = "mutation_templates"
     if templates is None:
         return None
@@ -187,7 +196,6 @@ _MAX_WEIGHT = 1e100
 """So that sums of weights are finite."""
 
 _Attempts = Annotated[int, Field(ge=1, le=100)]
-_Words = Annotated[int, Field(ge=1, le=_MAX_WORDS)]
 _Templates = Annotated[Mapping[str, str] | None, PlainValidator(_templates), Shown("FILE")]
 _Weights = Annotated[
     dict[str, float] | None, PlainValidator(_weights), Shown("NAME=NUMBER,...|FILE")
@@ -240,13 +248,17 @@ class EvolSettings(_Asking):
         "blocks (code fences, tables, display formulas), in order; or all of it, as the beginning. "
         "Forced while decoding on local LMs; elsewhere an answer without it is an error.",
     )
-    min_added_words: _Words | None = Field(
+    min_added_words: int | None = Field(
         default=None,
+        ge=1,
+        le=_MAX_WORDS,
         description="How many words longer than the last response an evolution must be. With all "
         "preserved at least five come behind the original in any case.",
     )
-    max_added_words: _Words | None = Field(
+    max_added_words: int | None = Field(
         default=None,
+        ge=1,
+        le=_MAX_WORDS,
         description="How many words longer than the last response an evolution may be. Told to the "
         "LM; a local one ends at its last whole sentence within it, the answer of any other is an "
         "error beyond it.",

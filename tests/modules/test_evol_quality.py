@@ -186,7 +186,7 @@ LATER = {
     "cut off": lambda request: respond(request, '{"evolved_response":"tw', "length"),
     "broken": lambda request: "broken",
     "no answer": lambda request: LMError("no answer"),
-    "an echo": lambda request: json.dumps({"evolved_response": ROW["instruction"]}),
+    "the original": lambda request: json.dumps({"evolved_response": ROW["response"]}),
 }
 
 
