@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dspy.lm15 import Request, Response, TokenLogprob, TopLogprob
@@ -12,7 +13,7 @@ from dspy.lm15 import Request, Response, TokenLogprob, TopLogprob
 from structq.errors import shorten
 from structq.schemas import AnswerFormatError, Form
 
-__all__ = ["Answer", "Measurement", "read_answer", "read_lines"]
+__all__ = ["Answer", "LineScores", "Measurement", "read_answer", "read_lines"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,8 @@ class Answer:
     cut: Mapping[str, str] | None = None
     """What the LM said behind the end of its answer: ``text``, and as ``reason`` that it was more
     than the text may hold (``length``) or said again what it had said (``repetition``)."""
+    unscored: Mapping[int, str] = field(default_factory=dict)
+    """Why responses have no score, where scores were asked for as lines: by their index there."""
     refused: bool = False
     """Whether the LM declined to answer, and `raw` is what it said instead."""
 
@@ -154,19 +157,63 @@ def _bytes(token: TokenLogprob | TopLogprob) -> bytes:
     return token.token.encode() if token.bytes is None else bytes(token.bytes)
 
 
+_LINE_END = re.compile(r"\r\n|\r|\n")
+# A line's marks (of a list, a quotation, a heading), the index, the word, the number.
 _LINE = re.compile(
-    r"^[ \t]*\[(\d{1,6})\][ \t]*Score:[ \t]*(-?\d{1,9})[ \t]*$", re.MULTILINE | re.IGNORECASE
+    r"\s*(?:(?:[-+•>#|–]|\d{1,3}[.)])\s*)*(?:response\s*)?\[\s*(\d{1,6})\s*\]\s*[:.–-]?\s*"
+    r"score\s*[:=]\s*([+-]?\d{1,9}(?:[.,]\d+)?)(?!\w)(.*)",
+    re.IGNORECASE,
 )
+_MARKS = str.maketrans({"*": "", "_": "", "`": "", "−": "-", "【": "[", "】": "]"})
+_RANGE = re.compile(r"\s*(?:-|–|to\b|or\b)\s*\d", re.IGNORECASE)
 
 
-def read_lines(text: str, n_scores: int, labels: Sequence[int]) -> list[int | None]:
+@dataclass(frozen=True, kw_only=True)
+class LineScores:
+    """What lines of text say of the responses."""
+
+    scores: tuple[int | None, ...]
+    """One a response, in order."""
+    reasons: Mapping[int, str]
+    """Why there is no score: by the number of the response, from 1."""
+
+
+def read_lines(text: str, n_scores: int, labels: Sequence[int]) -> LineScores:
     """The scores of a text such as ``[2] Score: 4``, by index and never by position.
 
-    A response without a line, with a score off the scale, or with two lines that differ has no
-    score.
+    Bold, bullets and what follows the number change nothing; the number of a list (``1. Score: 3``)
+    is a position and no index. A response without a line, with a score off the scale, or with two
+    lines that differ has no score.
     """
-    found: dict[int, set[int]] = {}
-    for index, score in _LINE.findall(text):
-        found.setdefault(int(index), set()).add(int(score))
-    values = [found.get(i + 1, set()) for i in range(n_scores)]
-    return [next(iter(v)) if len(v) == 1 and v <= set(labels) else None for v in values]
+    found: dict[int, set[str]] = {}
+    # A score may stand in full-width signs; other ends of lines are text of a row that it quotes.
+    for line in _LINE_END.split(unicodedata.normalize("NFKC", text)):
+        if said := _LINE.match(line.translate(_MARKS)):
+            wrong = _RANGE.match(said[3])
+            number = said[2] + (wrong[0] if wrong else "")
+            found.setdefault(int(said[1]), set()).add(_plain(number))
+    read = [_label(i + 1, found.get(i + 1, set()), labels) for i in range(n_scores)]
+    return LineScores(
+        scores=tuple(value if isinstance(value, int) else None for value in read),
+        reasons={i: value for i, value in enumerate(read, 1) if isinstance(value, str)},
+    )
+
+
+def _plain(number: str) -> str:
+    """A whole number without its zeros behind the point; what is none as it stands."""
+    try:
+        return str(int(re.sub(r"[.,]0+\Z", "", number)))
+    except ValueError:
+        return number
+
+
+def _label(index: int, said: set[str], labels: Sequence[int]) -> int | str:
+    """The score of one response, or why there is none."""
+    if len(said) != 1:
+        differ = f"its lines differ: {', '.join(sorted(said))}"
+        return differ if said else f"there is no line '[{index}] Score: ...'"
+    number = next(iter(said))
+    known = {str(label): label for label in labels}
+    if number in known:
+        return known[number]
+    return f"{number} is not on the scale ({labels[0]} to {labels[-1]})"

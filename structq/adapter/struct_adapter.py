@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import dspy
@@ -60,6 +61,7 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         system_prompt: Text of the system message; none by default.
         score_template: Jinja2 text in place of the packaged score prompt.
         as_text: Ask for scores as lines of text, with no schema.
+        partial: Take lines that leave a response without a score.
         form: How answers are written, see `structq.schemas.Form`; by default as the LM says.
         limits: What an evolved response must keep to, in sentences for the LM.
         rules: What an evolved response must be, named as in `structq.decoding.TextRules`: held to
@@ -81,6 +83,7 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         system_prompt: str | None = None,
         score_template: str | None = None,
         as_text: bool = False,
+        partial: bool = True,
         form: Form | None = None,
         limits: str = "",
         rules: Mapping[str, Any] | None = None,
@@ -92,6 +95,7 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         self.system_prompt = system_prompt
         self.score_template = score_template
         self.as_text = as_text
+        self.partial = partial
         self.form = form
         self.limits = limits
         self.rules = dict(rules or {})
@@ -183,7 +187,8 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
     def _parse(self, signature: Signature, completion: str, style: Style) -> dict[str, Any]:
         call = score_call(signature)
         if self.as_text and call is not None:
-            return {"scores": read_lines(completion, call.n_responses, call.scale)}
+            found = read_lines(completion, call.n_responses, call.scale)
+            return {"scores": list(found.scores)}
         field = style.text_field(signature)
         try:
             answer = completion if field is None else to_json({field: self._stripped(completion)})
@@ -309,9 +314,15 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
             )
         except AnswerFormatError as fault:
             raise self._error(signature, str(fault), raw, finish) from fault
+        if self.as_text and call is not None:
+            unscored = read_lines(answer.raw, call.n_responses, call.scale).reasons
+            answer = replace(answer, unscored=unscored)
         if self.on_answer is not None:
             self.on_answer(answer)
         if reason := self._useless(signature, answer):
+            raise self._error(signature, reason, answer.raw, finish)
+        if answer.unscored and not self.partial:
+            reason = "; ".join(f"response {i}: {why}" for i, why in answer.unscored.items())
             raise self._error(signature, reason, answer.raw, finish)
         try:
             fields = self._parse(signature, answer.raw, style)

@@ -128,6 +128,8 @@ class Caller:
 
     def _settings(self, question: Ask, seen: list[Answer], broken: list[tuple[str, str]]) -> Any:
         options = {**self.adapter_options, **question.adapter_options}
+        # The last attempt is taken even where it leaves a response without a score.
+        options["partial"] = len(broken) + 1 >= self.max_attempts
         adapter = StructAdapter(on_answer=seen.append, broken=tuple(broken), **options)
         chosen = {} if self.lm is None else {"lm": self.lm}
         return dspy.context(adapter=adapter, **chosen)
@@ -178,6 +180,8 @@ def _record(question: Ask, seen: list[Answer], attempts: int) -> dict[str, Any]:
         record["cut"] = dict(last.cut)
     if last and last.label_mass:
         record["label_mass"] = list(last.label_mass)
+    if last and last.unscored:
+        record["unscored"] = {str(index): why for index, why in last.unscored.items()}
     if last and last.unmeasured:
         record["unmeasured"] = last.unmeasured
     return record
