@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from dspy.lm15 import Request, Response, TokenLogprob, TopLogprob
 from structq.errors import shorten
 from structq.schemas import AnswerFormatError, Form, LabelDistribution, Score
 
-__all__ = ["Answer", "read_answer", "read_lines", "read_scores"]
+__all__ = ["Answer", "read_answer", "read_lines"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,38 +150,50 @@ def _bytes(token: TokenLogprob | TopLogprob) -> bytes:
     return token.token.encode() if token.bytes is None else bytes(token.bytes)
 
 
+_LINE_END = re.compile(r"\r\n|\r|\n")
+# A line's marks (of a list, a quotation, a heading), the index, the word, the number.
 _LINE = re.compile(
-    r"^[ \t]*\[(\d{1,6})\][ \t]*Score:[ \t]*(-?\d{1,9})[ \t]*$", re.MULTILINE | re.IGNORECASE
+    r"\s*(?:(?:[-+•>#|–]|\d{1,3}[.)])\s*)*(?:response\s*)?\[\s*(\d{1,6})\s*\]\s*[:.–-]?\s*"
+    r"score\s*[:=]\s*([+-]?\d{1,9}(?:[.,]\d+)?)(?!\w)(.*)",
+    re.IGNORECASE,
 )
+_MARKS = str.maketrans({"*": "", "_": "", "`": "", "−": "-", "【": "[", "】": "]"})
+_RANGE = re.compile(r"\s*(?:-|–|to\b|or\b)\s*\d", re.IGNORECASE)
 
 
-def read_lines(text: str, n_scores: int, labels: Sequence[int]) -> list[int | None]:
-    """The scores of a text, by index; ``None`` where `read_scores` has a reason."""
-    return [
-        None if score.value is None else int(score.value)
-        for score in read_scores(text, n_scores, labels)
-    ]
-
-
-def read_scores(text: str, n_scores: int, labels: Sequence[int]) -> list[Score]:
+def read_lines(text: str, n_scores: int, labels: Sequence[int]) -> list[Score]:
     """The scores of a text such as ``[2] Score: 4``, by index and never by position.
 
-    A response without a line, with a score off the scale, or with two lines that differ has no
-    score, and the reason why.
+    Bold, bullets and what follows the number change nothing; the number of a list (``1. Score: 3``)
+    is a position and no index. A response without a line, with a score off the scale, or with two
+    lines that differ has no score, and the reason why.
     """
-    found: dict[int, set[int]] = {}
-    for index, score in _LINE.findall(text):
-        found.setdefault(int(index), set()).add(int(score))
-    return [_score(sorted(found.get(i + 1, ())), i + 1, labels) for i in range(n_scores)]
+    found: dict[int, set[str]] = {}
+    # A score may stand in full-width signs; other ends of lines are text of a row that it quotes.
+    for line in _LINE_END.split(unicodedata.normalize("NFKC", text)):
+        if said := _LINE.match(line.translate(_MARKS)):
+            wrong = _RANGE.match(said[3])
+            number = said[2] + (wrong[0] if wrong else "")
+            found.setdefault(int(said[1]), set()).add(_plain(number))
+    return [_score(i + 1, found.get(i + 1, set()), labels) for i in range(n_scores)]
 
 
-def _score(found: list[int], index: int, labels: Sequence[int]) -> Score:
-    if len(found) == 1 and found[0] in labels:
-        return Score(value=found[0])
-    if not found:
+def _plain(number: str) -> str:
+    """A whole number without its zeros behind the point; what is none as it stands."""
+    try:
+        return str(int(re.sub(r"[.,]0+\Z", "", number)))
+    except ValueError:
+        return number
+
+
+def _score(index: int, said: set[str], labels: Sequence[int]) -> Score:
+    known = {str(label): label for label in labels}
+    if len(said) == 1 and (number := next(iter(said))) in known:
+        return Score(value=known[number])
+    if not said:
         reason = f"the answer has no line such as '[{index}] Score: {labels[0]}'"
-    elif len(found) > 1:
-        reason = f"the answer has two lines that differ: {found[0]} and {found[1]}"
+    elif len(said) > 1:
+        reason = f"the answer has lines that differ: {' and '.join(sorted(said))}"
     else:
-        reason = f"the score {found[0]} is off the scale ({labels[0]} to {labels[-1]})"
+        reason = f"the score {next(iter(said))} is off the scale ({labels[0]} to {labels[-1]})"
     return Score(value=None, reason=reason)

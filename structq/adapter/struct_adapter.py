@@ -61,6 +61,7 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         system_prompt: Text of the system message; none by default.
         score_template: Jinja2 text in place of the packaged score prompt.
         as_text: Ask for scores as lines of text, with no schema.
+        partial: Take lines that leave a response without a score.
         form: How answers are written, see `structq.schemas.Form`; by default as the LM says.
         limits: What an evolved response must keep to, in sentences for the LM.
         rules: What an evolved response must be, named as in `structq.decoding.TextRules`: held to
@@ -84,6 +85,7 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         system_prompt: str | None = None,
         score_template: str | None = None,
         as_text: bool = False,
+        partial: bool = True,
         form: Form | None = None,
         limits: str = "",
         rules: Mapping[str, Any] | None = None,
@@ -98,6 +100,7 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         self.system_prompt = system_prompt
         self.score_template = score_template
         self.as_text = as_text
+        self.partial = partial
         self.form = form
         self.limits = limits
         self.rules = dict(rules or {})
@@ -199,7 +202,11 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
     def _parse(self, signature: Signature, completion: str, style: Style) -> dict[str, Any]:
         call = score_call(signature)
         if self.as_text and call is not None:
-            return {"scores": read_lines(completion, call.n_responses, call.scale)}
+            found = read_lines(completion, call.n_responses, call.scale)
+            missing = [f"response {i}: {s.reason}" for i, s in enumerate(found, 1) if s.reason]
+            if missing and not self.partial:
+                raise self._error(signature, "; ".join(missing), completion, None)
+            return {"scores": [None if s.value is None else int(s.value) for s in found]}
         field = style.text_field(signature)
         try:
             answer = completion if field is None else to_json({field: self._stripped(completion)})

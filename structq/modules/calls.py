@@ -127,6 +127,8 @@ class Caller:
 
     def _settings(self, question: Ask, seen: list[Answer], broken: list[tuple[str, str]]) -> Any:
         options = {**self.adapter_options, **question.adapter_options}
+        # The last attempt is taken even where it leaves a response without a score.
+        options["partial"] = len(broken) + 1 >= self.max_attempts
         adapter = StructAdapter(
             on_answer=seen.append,
             broken=tuple(broken),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import dspy
 
-from structq.adapter import read_scores
+from structq.adapter import read_lines
 from structq.errors import InputError, shorten
 from structq.schemas import Form, Score, mean_score
 from structq.signatures import ScoreCall, ScoreResponses, score_signature
@@ -224,7 +224,7 @@ def _scores(reply: Reply, n_responses: int, labels: Sequence[int]) -> list[Score
     rows = reply.answer.measurement or (None,) * n_responses
     values = reply.prediction.scores
     if None in values:  # lines of text, which know why
-        return read_scores(reply.answer.raw, n_responses, labels)
+        return read_lines(reply.answer.raw, n_responses, labels)
     return [Score(value=v, distribution=row) for v, row in zip(values, rows, strict=True)]
 
 
