@@ -17,17 +17,15 @@ from typing import Protocol, cast
 
 from tokenizers import Tokenizer
 
-from structq.decoding import Grammars, SlotPlan, TextRules
-from structq.decoding.backend import StructqBackend
-from structq.decoding.processor import ForeignProcessor, RowProcessor
-from structq.engines.calls import Call
-from structq.engines.measured import TokenPlan, measure_row
+from structq.decoding import Grammars, SlotPlan, TextRules, TokenPlan
+from structq.decoding.processor import ForeignProcessor, MatcherProcessor, StructqBackend
+from structq.engines.calls import Call, Completion, Generation
+from structq.engines.generation import TextLimits, generate_text, measure_labels
 from structq.engines.outlines_model import LocalModel
-from structq.engines.rows import Answer, Row, TextLimits, generate_row
 from structq.engines.scheduler import Runtime, Scheduler
 from structq.errors import InputError, PromptTooLongError, SchemaError
 
-__all__ = ["LocalLM", "LocalRuntime", "RowScheduler", "TextRuntime"]
+__all__ = ["LocalLM", "LocalRuntime", "Runner", "TextRuntime"]
 
 _MAX_PLANS = 256
 _BREAKERS = re.compile(rb"""[\n:"*]""")
@@ -56,13 +54,13 @@ class LocalRuntime(Runtime, TextRuntime, Protocol):
     """A runtime whose tokenizer can be read."""
 
 
-class RowScheduler(Protocol):
+class Runner(Protocol):
     """What runs rows: `structq.engines.scheduler.Scheduler`, or who else can."""
 
-    def submit(self, row: Row) -> Future[Answer]:
+    def submit(self, row: Generation) -> Future[Completion]:
         """Queues a row; raises ``RuntimeError`` where the scheduler is closed."""
 
-    def submit_all(self, rows: Sequence[Row]) -> list[Future[Answer]]:
+    def submit_all(self, rows: Sequence[Generation]) -> list[Future[Completion]]:
         """Queues rows together; futures in order."""
 
     def close(self) -> None:
@@ -83,21 +81,21 @@ class LocalLM(LocalModel):
         scheduler: What runs the rows where the runtime is not one that `Scheduler` can drive.
     """
 
-    def __init__(self, runtime: TextRuntime, *, scheduler: RowScheduler | None = None) -> None:
+    def __init__(self, runtime: TextRuntime, *, scheduler: Runner | None = None) -> None:
         super().__init__()
         self.name = runtime.name
         self.window = runtime.window
         self.form: str = getattr(runtime, "form", "text")
         """How the LM writes answers best: ``"text"``, ``"json"`` or ``"compact"``."""
         self._runtime = runtime
-        self.scheduler: RowScheduler = scheduler or Scheduler(cast(Runtime, runtime))
+        self.scheduler: Runner = scheduler or Scheduler(cast(Runtime, runtime))
         self._grammars: Grammars | None = None
         self._plans: dict[SlotPlan | tuple[str, bool], TokenPlan | None] = {}
         self._lock = threading.Lock()
         self.close = weakref.finalize(self, self.scheduler.close)
         """Ends the worker and cancels its rows; may be called twice."""
 
-    def submit(self, call: Call) -> Future[Answer]:
+    def submit(self, call: Call) -> Future[Completion]:
         """Queues a call; cancelling the future drops it.
 
         Raises:
@@ -108,7 +106,7 @@ class LocalLM(LocalModel):
         """
         return self.scheduler.submit(self._row(call))
 
-    def submit_all(self, calls: Sequence[Call]) -> list[Future[Answer]]:
+    def submit_all(self, calls: Sequence[Call]) -> list[Future[Completion]]:
         """Queues calls together, or none if one of them raises as in `submit`; futures in order."""
         return self.scheduler.submit_all([self._row(call) for call in calls])
 
@@ -133,7 +131,7 @@ class LocalLM(LocalModel):
                 )
             return self._grammars
 
-    def _row(self, call: Call) -> Row:
+    def _row(self, call: Call) -> Generation:
         if call.max_tokens is not None and call.max_tokens < 1:
             raise InputError(
                 f"max_tokens must be 1 or more: found {call.max_tokens}", field="max_tokens"
@@ -149,7 +147,7 @@ class LocalLM(LocalModel):
             stop=call.stop,
             breakers=self._breakers if call.sampling.dry_multiplier else frozenset(),
         )
-        return generate_row(
+        return generate_text(
             prompt,
             processor,
             limits=limits,
@@ -162,7 +160,7 @@ class LocalLM(LocalModel):
     def _backends(self) -> dict[bool, StructqBackend]:
         return {spaced: StructqBackend(self.grammars, spaced=spaced) for spaced in (True, False)}
 
-    def _processor(self, call: Call) -> RowProcessor:
+    def _processor(self, call: Call) -> MatcherProcessor:
         """What decides at each step what the row may say."""
         if call.processor is not None:
             return ForeignProcessor(call.processor)
@@ -181,7 +179,7 @@ class LocalLM(LocalModel):
         pieces = self.grammars.vocabulary.tokens
         return frozenset(i for i, piece in enumerate(pieces) if _BREAKERS.search(piece))
 
-    def _measured(self, call: Call, prompt: list[int]) -> Row:
+    def _measured(self, call: Call, prompt: list[int]) -> Generation:
         plan = self._plan(call)
         if plan is None:
             raise SchemaError(
@@ -190,7 +188,7 @@ class LocalLM(LocalModel):
                 keyword="measure",
             )
         self._room(prompt, n_needed=plan.n_columns)
-        return measure_row(
+        return measure_labels(
             prompt,
             plan,
             max_tokens=call.max_tokens,

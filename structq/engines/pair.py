@@ -18,16 +18,15 @@ from dspy.lm15 import Config, Message, Request, Response, Usage
 from outlines.types import JsonSchema
 
 from structq.decoding import SlotPlan, TextRules
-from structq.engines.calls import Call, json_schema
-from structq.engines.canonical import Canonical, schema_of, turns_of
-from structq.engines.judgments import Answers, judged, judgment_schema, wanted_judgments
+from structq.decoding.processor import json_schema
+from structq.engines.calls import Call, Completion, MeasuredSlot
+from structq.engines.judgments import Judgments, judged, judgment_schema, wanted_judgments
 from structq.engines.local import LocalLM
 from structq.engines.registry import open_lm, spec_of
-from structq.engines.rows import Answer, MeasuredSlot
 from structq.engines.sampling import Sampling
-from structq.errors import shorten
+from structq.errors import PromptTooLongError, SchemaError, StructqError, shorten
 
-__all__ = ["AsyncLocalEngine", "LocalEngine"]
+__all__ = ["AsyncLocalEngine", "Canonical", "LocalEngine", "schema_of", "turns_of"]
 
 _HANDLED = frozenset({
     "max_tokens", "temperature", "top_p", "top_k", "seed", "stop",
@@ -35,6 +34,7 @@ _HANDLED = frozenset({
 })  # fmt: skip
 _OWN = ("measure", "slots", "text", "spaced")
 _OF_TEXT = ("dry_", "repetition_")
+_ROLES = {"user": "user", "assistant": "assistant", "developer": "system"}
 
 
 class _Pair:
@@ -77,7 +77,7 @@ class _Pair:
         """An engine on the LM that this process has open for the spec, or opens now."""
         return cls(open_lm(state["spec"]), penalties=state.get("penalties"))
 
-    def _call(self, request: Request) -> tuple[Call, Answers | None]:
+    def _call(self, request: Request) -> tuple[Call, Judgments | None]:
         return _call(request, self.penalties, spaced=self.form != "compact")
 
 
@@ -130,9 +130,72 @@ class AsyncLocalEngine(_Pair):
         await asyncio.to_thread(self.lm.close)
 
 
+class Canonical:
+    """Turns structq's errors into those that DSPy knows."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, PromptTooLongError):
+            raise lm15.ContextLengthError(str(error)) from error
+        if isinstance(error, SchemaError):
+            raise lm15.UnsupportedFeatureError(str(error), feature=error.keyword) from error
+        if isinstance(error, StructqError):
+            raise lm15.InvalidRequestError(str(error)) from error
+        if isinstance(error, RuntimeError) and "closed" in str(error):
+            raise lm15.NotConfiguredError(str(error)) from error
+
+
+def turns_of(request: Request) -> list[tuple[str, str]]:
+    """The ``(role, text)`` turns of a request, the system's first.
+
+    Raises:
+        dspy.lm15.UnsupportedFeatureError: A turn is not text, or not of a user or an assistant.
+    """
+    turns = [] if request.system is None else [("system", _system(request))]
+    for place, message in enumerate(request.messages):
+        if message.role not in _ROLES or message.text is None:
+            raise lm15.UnsupportedFeatureError(
+                f"local LMs read text of the user and the assistant: found a {message.role} "
+                "message" + ("" if message.text is not None else " that is not all text"),
+                feature=f"messages[{place}]",
+            )
+        turns.append((_ROLES[message.role], message.text))
+    return turns
+
+
+def schema_of(config: Config) -> Mapping[str, Any] | None:
+    """The JSON Schema that the answer has to obey; ``None`` for free text.
+
+    Raises:
+        dspy.lm15.UnsupportedFeatureError: JSON is wanted, and no schema says which.
+    """
+    wanted = config.response_format
+    if wanted is None:
+        return None
+    if wanted.get("type") == "json_schema" and isinstance(wanted.get("schema"), Mapping):
+        schema: Mapping[str, Any] = wanted["schema"]
+        return schema
+    raise lm15.UnsupportedFeatureError(
+        f"a response_format without a schema cannot be guaranteed: {wanted.get('type')!r} "
+        "('json_schema' is allowed; DSPy sends it for outputs other than free-form dicts)",
+        feature="config.response_format",
+    )
+
+
+def _system(request: Request) -> str:
+    if isinstance(request.system, str):
+        return request.system
+    text = Message.developer(request.system or "").text
+    if text is None:
+        raise lm15.UnsupportedFeatureError("the system message is not all text", feature="system")
+    return str(text)
+
+
 def _call(
     request: Request, penalties: Mapping[str, Any], *, spaced: bool
-) -> tuple[Call, Answers | None]:
+) -> tuple[Call, Judgments | None]:
     """The call of a request, and the judgments that it measures, if it does."""
     config = request.config
     _refuse_unknown(request)
@@ -226,7 +289,7 @@ def _slot_plan(asked: Any) -> SlotPlan:
         ) from error
 
 
-def _response(request: Request, answer: Answer, judgments: Answers | None) -> Response:
+def _response(request: Request, answer: Completion, judgments: Judgments | None) -> Response:
     whole = judgments is not None and answer.finish_reason == "stop"
     content = judged(judgments or {}, answer.text, answer.slots or ()) if whole else answer.text
     return Response(
@@ -239,7 +302,7 @@ def _response(request: Request, answer: Answer, judgments: Answers | None) -> Re
     )
 
 
-def _provider_data(answer: Answer) -> dict[str, Any]:
+def _provider_data(answer: Completion) -> dict[str, Any]:
     data: dict[str, Any] = {
         "n_passes": answer.n_passes,
         "n_forced_tokens": answer.n_forced_tokens,

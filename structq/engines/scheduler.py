@@ -22,7 +22,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from structq.engines.rows import Answer, Extend, Logits, Row, Step
+from structq.engines.calls import Append, Completion, Extend, Generation, Logits
 
 __all__ = ["ManyRuntime", "Runtime", "Scheduler"]
 
@@ -101,10 +101,10 @@ class ManyRuntime(Protocol):
 class _Job:
     """A row with its future, and where it stands."""
 
-    row: Row
-    future: Future[Answer]
+    row: Generation
+    future: Future[Completion]
     slot: int = -1
-    need: Extend | Step | None = None
+    need: Extend | Append | None = None
 
 
 class Scheduler:
@@ -126,7 +126,7 @@ class Scheduler:
         self.batch_sizes: deque[int] = deque(maxlen=4096)
         """Rows in each of the last shared passes, oldest first."""
 
-    def submit(self, row: Row) -> Future[Answer]:
+    def submit(self, row: Generation) -> Future[Completion]:
         """Queues a row.
 
         Raises:
@@ -134,7 +134,7 @@ class Scheduler:
         """
         return self.submit_all([row])[0]
 
-    def submit_all(self, rows: Iterable[Row]) -> list[Future[Answer]]:
+    def submit_all(self, rows: Iterable[Generation]) -> list[Future[Completion]]:
         """Queues rows together, so that they can share their first turn; futures in order."""
         jobs = [_Job(row, Future()) for row in rows]
         with self._wake:
@@ -239,7 +239,7 @@ class Scheduler:
 
     def _step(self) -> None:
         """One pass for all rows that need a single token, in the order of their slots."""
-        tokens = {job: job.need.token for job in self._running if isinstance(job.need, Step)}
+        tokens = {job: job.need.token for job in self._running if isinstance(job.need, Append)}
         if not tokens:
             return
         jobs = sorted(tokens, key=lambda job: job.slot)
