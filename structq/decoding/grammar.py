@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +16,7 @@ from structq.decoding.schema_grammar import json_grammar, names_controls, schema
 from structq.decoding.text import Enders, TextMatcher
 from structq.decoding.vocabulary import Vocabulary
 from structq.errors import LMError, SchemaError, shorten
+from structq.forks import Lock
 
 __all__ = ["GrammarMatcher", "Grammars", "TokenMask"]
 
@@ -50,7 +50,7 @@ class Grammars:
         self._tokenizer = llguidance.LLTokenizer(wrapper, n_vocab=n_vocab, eos_token=eos_token_id)
         self._max_schemas = max_schemas
         self._compiled: OrderedDict[tuple[str, bool, bool], llguidance.LLMatcher] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._enders: dict[bool, Enders] = {}
 
     def matcher(self, schema: Mapping[str, Any], *, spaced: bool = True) -> GrammarMatcher:

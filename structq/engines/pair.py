@@ -22,9 +22,10 @@ from structq.decoding.processor import json_schema
 from structq.engines.calls import Call, Completion, MeasuredSlot
 from structq.engines.judgments import Judgments, judged, judgment_schema, wanted_judgments
 from structq.engines.local import LocalLM
-from structq.engines.registry import open_lm, spec_of
+from structq.engines.registry import open_lm
 from structq.engines.sampling import Sampling
-from structq.errors import PromptTooLongError, SchemaError, StructqError, shorten
+from structq.engines.scheduler import ClosedError
+from structq.errors import LMError, PromptTooLongError, SchemaError, StructqError, shorten
 
 __all__ = ["AsyncLocalEngine", "Canonical", "LocalEngine", "schema_of", "turns_of"]
 
@@ -64,13 +65,16 @@ class _Pair:
         # A copied program shares the engine: one copy of the weights, one batch.
         return self
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).load_state, (self.dump_state(),)
+
     def dump_state(self) -> dict[str, Any]:
         """Where the LM can be opened again.
 
         Raises:
             InputError: The LM was not opened by `structq.lm`.
         """
-        return {"spec": spec_of(self.lm), "penalties": self.penalties}
+        return {"spec": self.lm.spec, "penalties": self.penalties}
 
     @classmethod
     def load_state(cls, state: Mapping[str, Any]) -> Any:
@@ -141,10 +145,12 @@ class Canonical:
             raise lm15.ContextLengthError(str(error)) from error
         if isinstance(error, SchemaError):
             raise lm15.UnsupportedFeatureError(str(error), feature=error.keyword) from error
+        if isinstance(error, ClosedError):
+            raise lm15.NotConfiguredError(str(error)) from error
+        if isinstance(error, LMError):
+            raise lm15.ServerError(str(error)) from error
         if isinstance(error, StructqError):
             raise lm15.InvalidRequestError(str(error)) from error
-        if isinstance(error, RuntimeError) and "closed" in str(error):
-            raise lm15.NotConfiguredError(str(error)) from error
 
 
 def turns_of(request: Request) -> list[tuple[str, str]]:

@@ -21,6 +21,7 @@ from outlines.processors import OutlinesLogitsProcessor
 
 from structq.decoding.tensors import check_library, from_numpy, ids_to_numpy, to_numpy
 from structq.engines.calls import Append, Completion, Extend, Generation, Logits
+from structq.engines.scheduler import ClosedError
 from structq.errors import LMError
 
 __all__ = ["Generations", "Generator", "RowDriver"]
@@ -167,27 +168,31 @@ class Generations:
     def __init__(self, generator: Generator) -> None:
         self._generator = generator
         self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"structq-{generator.name}")
+        self._closed = False
 
     def submit(self, row: Generation) -> Future[Completion]:
         """Queues a row.
 
         Raises:
-            RuntimeError: The scheduler is closed.
+            ClosedError: It is closed.
         """
         try:
             return self._worker.submit(self._run, row)
         except RuntimeError as error:
-            raise RuntimeError("the engine is closed") from error
+            raise ClosedError from error
 
     def submit_all(self, rows: Sequence[Generation]) -> list[Future[Completion]]:
         """Queues rows; futures in order."""
         return [self.submit(row) for row in rows]
 
     def close(self) -> None:
-        """Cancels the rows that wait; may be called twice."""
-        self._worker.shutdown(wait=False, cancel_futures=True)
+        """Ends the rows that wait with `ClosedError`; may be called twice."""
+        self._closed = True
+        self._worker.shutdown(wait=False)
 
     def _run(self, row: Generation) -> Completion:
+        if self._closed:
+            raise ClosedError
         model = self._generator
         driver = RowDriver(
             row,
