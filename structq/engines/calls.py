@@ -49,6 +49,8 @@ class Call:
     """In place of a schema: the fixed text and the slots of an answer to be measured."""
     sampling: Sampling = field(default_factory=Sampling)
     """How tokens, or labels, are chosen."""
+    draw: str = ""
+    """Which of several answers to the prompt is asked for: another one is drawn otherwise."""
     max_tokens: int | None = None
     """Most tokens of the answer; the window limits it in any case."""
     stop: tuple[str, ...] = ()

@@ -49,6 +49,7 @@ def generate_text(
     limits: TextLimits,
     sampling: Sampling,
     decode: Callable[[Sequence[int]], str],
+    draw: str = "",
     listen: Callable[[Sequence[int]], None] | None = None,
 ) -> Generation:
     """A row that answers token by token, with forced tokens appended unsampled.
@@ -62,9 +63,10 @@ def generate_text(
         limits: Where the text ends at the latest.
         sampling: How a token is chosen.
         decode: Tokens to text.
+        draw: Which of several answers to the prompt it is.
         listen: Called with the tokens of the answer whenever there are new ones.
     """
-    sampler = Sampler(sampling, limits.breakers)
+    sampler = Sampler(sampling, limits.breakers, prompt=prompt, draw=draw)
     said, output, pending = _Said(prompt, limits.max_tokens), list[int](), list(prompt)
     n_passes = n_forced = 0
     text: str | None = None
@@ -159,13 +161,14 @@ def measure_labels(
     max_tokens: int | None,
     sampling: Sampling,
     decode: Callable[[Sequence[int]], str],
+    draw: str = "",
 ) -> Generation:
     """A row that measures the label distribution at each slot.
 
     At temperature 0 the label of highest probability is taken, the first of them on a tie;
     otherwise one is drawn. Each slot sees the labels taken before it.
     """
-    sampler, counter = Sampler(sampling), _Passes()
+    sampler, counter = Sampler(sampling, prompt=prompt, draw=draw), _Passes()
     pending, output = tuple(prompt), list[int]()
     measured: list[MeasuredSlot] = []
     choices: list[int] = []

@@ -230,6 +230,7 @@ class LocalLM(LocalModel):
             limits=limits,
             sampling=call.sampling,
             decode=self._runtime.decode,
+            draw=call.draw,
             listen=call.listen,
         )
 
@@ -271,6 +272,7 @@ class LocalLM(LocalModel):
             max_tokens=call.max_tokens,
             sampling=call.sampling,
             decode=self._runtime.decode,
+            draw=call.draw,
         )
 
     def _plan(self, call: Call) -> TokenPlan | None:

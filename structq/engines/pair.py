@@ -10,9 +10,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import fields
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
+import dspy
 from dspy import lm15
 from dspy.lm15 import Config, Message, Request, Response, Usage
 from outlines.types import JsonSchema
@@ -27,7 +30,7 @@ from structq.engines.sampling import Sampling
 from structq.engines.scheduler import ClosedError
 from structq.errors import LMError, PromptTooLongError, SchemaError, StructqError, shorten
 
-__all__ = ["AsyncLocalEngine", "Canonical", "LocalEngine", "schema_of", "turns_of"]
+__all__ = ["AsyncLocalEngine", "Canonical", "DrawingLM", "LocalEngine", "schema_of", "turns_of"]
 
 _HANDLED = frozenset({
     "max_tokens", "temperature", "top_p", "top_k", "seed", "stop",
@@ -36,6 +39,54 @@ _HANDLED = frozenset({
 _OWN = ("measure", "slots", "text", "spaced")
 _OF_TEXT = ("dry_", "repetition_")
 _ROLES = {"user": "user", "assistant": "assistant", "developer": "system"}
+
+
+@dataclass
+class _Draws:
+    """What tells the answers apart that one call of a `dspy.LM` asks for, all with one request."""
+
+    rollout: str = ""
+    n_answers: int = 0
+
+    @property
+    def name(self) -> str:
+        """Empty for the only answer of an ordinary call."""
+        return f"{self.rollout}#{self.n_answers}" if self.rollout or self.n_answers else ""
+
+
+_DRAWS: ContextVar[_Draws | None] = ContextVar("structq_draws", default=None)
+
+
+def _draws() -> _Draws:
+    """Those of the call; a request without one is always answered alike."""
+    return _DRAWS.get() or _Draws()
+
+
+class DrawingLM(dspy.LM):  # type: ignore[misc]
+    """A `dspy.LM` that tells its engine which answer it asks for.
+
+    For ``n`` answers DSPy sends one request n times, and ``rollout_id`` not at all. With a seed all
+    of them would be the same.
+    """
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """As `dspy.LM`."""
+        with self._drawing(options):
+            return super().__call__(*args, **options)
+
+    async def acall(self, *args: Any, **options: Any) -> Any:
+        """As `dspy.LM`."""
+        with self._drawing(options):
+            return await super().acall(*args, **options)
+
+    @contextmanager
+    def _drawing(self, options: Mapping[str, Any]) -> Iterator[None]:
+        rollout = options.get("rollout_id", self.kwargs.get("rollout_id"))
+        before = _DRAWS.set(_Draws("" if rollout is None else str(rollout)))
+        try:
+            yield
+        finally:
+            _DRAWS.reset(before)
 
 
 class _Pair:
@@ -82,7 +133,7 @@ class _Pair:
         return cls(open_lm(state["spec"]), penalties=state.get("penalties"))
 
     def _call(self, request: Request) -> tuple[Call, Judgments | None]:
-        return _call(request, self.penalties, spaced=self.form != "compact")
+        return _call(request, self.penalties, _draws().name, spaced=self.form != "compact")
 
 
 class LocalEngine(_Pair):
@@ -101,6 +152,7 @@ class LocalEngine(_Pair):
         with Canonical():
             call, judgments = self._call(request)
             answer = self.lm.submit(call).result()
+            _draws().n_answers += 1
         return _response(request, answer, judgments)
 
     def stream(self, request: Request) -> Iterator[Any]:
@@ -121,6 +173,7 @@ class AsyncLocalEngine(_Pair):
         with Canonical():
             call, judgments = self._call(request)
             answer = await asyncio.wrap_future(self.lm.submit(call))
+            _draws().n_answers += 1
         return _response(request, answer, judgments)
 
     async def stream(self, request: Request) -> AsyncIterator[Any]:
@@ -200,7 +253,7 @@ def _system(request: Request) -> str:
 
 
 def _call(
-    request: Request, penalties: Mapping[str, Any], *, spaced: bool
+    request: Request, penalties: Mapping[str, Any], draw: str, *, spaced: bool
 ) -> tuple[Call, Judgments | None]:
     """The call of a request, and the judgments that it measures, if it does."""
     config = request.config
@@ -226,6 +279,7 @@ def _call(
         text=text,
         spaced=bool(own.get("spaced", spaced)),
         sampling=sampling,
+        draw=draw,
         max_tokens=config.max_tokens,
         stop=tuple(config.stop),
     )
