@@ -17,11 +17,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from structq.decoding.grammar import GrammarMatcher, Grammars
+from structq.decoding.grammar import GrammarMatcher, Grammars, schema_text
 from structq.decoding.labels import LabelTrie, Measurement, TokenPlan, TokenSlot, token_paths
 from structq.decoding.logprobs import SlotReading, TokenScore, read_slots
 from structq.decoding.rules import Cut, TextRules
-from structq.decoding.schema_grammar import guarded, schema_text
+from structq.decoding.schema_grammar import guarded
 from structq.decoding.slots import Slot, SlotPlan
 from structq.decoding.text import TextMatcher
 from structq.decoding.vocabulary import Vocabulary

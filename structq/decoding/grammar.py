@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
@@ -12,14 +15,15 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from structq.decoding.rules import Cut, TextRules
-from structq.decoding.schema_grammar import json_grammar, names_controls, schema_text, text_grammar
+from structq.decoding.schema_grammar import json_grammar, text_grammar
 from structq.decoding.text import Enders, TextMatcher
 from structq.decoding.vocabulary import Vocabulary
 from structq.errors import LMError, SchemaError, shorten
-from structq.forks import Lock
 
-__all__ = ["GrammarMatcher", "Grammars", "TokenMask"]
+__all__ = ["GrammarMatcher", "Grammars", "TokenMask", "schema_text"]
 
+# A schema that itself names a control character, or has a pattern, needs all of them.
+_NAMES_CONTROLS = re.compile(r'(?<!\\)(?:\\\\)*\\(?:b|f|u00[01]|u007f)|"pattern":')
 _BITS = np.arange(32, dtype=np.uint32)
 # With at most one word in this many not zero, naming the tokens is faster than spreading the bits.
 _SPARSE = 16
@@ -50,7 +54,7 @@ class Grammars:
         self._tokenizer = llguidance.LLTokenizer(wrapper, n_vocab=n_vocab, eos_token=eos_token_id)
         self._max_schemas = max_schemas
         self._compiled: OrderedDict[tuple[str, bool, bool], llguidance.LLMatcher] = OrderedDict()
-        self._lock = Lock()
+        self._lock = threading.Lock()
         self._enders: dict[bool, Enders] = {}
 
     def matcher(self, schema: Mapping[str, Any], *, spaced: bool = True) -> GrammarMatcher:
@@ -106,7 +110,7 @@ class Grammars:
     ) -> GrammarMatcher:
         # Keys keep their order: it is the order in which the answer has them.
         text = "" if schema is None else schema_text(schema)
-        all_controls = all_controls or names_controls(text)
+        all_controls = all_controls or _NAMES_CONTROLS.search(text) is not None
         key = text, spaced, all_controls
         with self._lock:
             prototype = self._compiled.get(key)
@@ -292,3 +296,18 @@ class _Tokens:
 
     def __call__(self, text: bytes | str) -> list[int]:
         return self._tokenize(text.decode() if isinstance(text, bytes) else text)
+
+
+def schema_text(schema: Mapping[str, Any]) -> str:
+    """A schema as JSON in one line: the same text for the same schema.
+
+    Raises:
+        SchemaError: It is not JSON.
+    """
+    try:
+        text = json.dumps(schema, separators=(",", ":"), allow_nan=False)
+        # The escapes of a lone surrogate pass for JSON until something reads them.
+        json.dumps(schema, ensure_ascii=False).encode()
+    except (TypeError, ValueError) as error:
+        raise SchemaError(f"the schema is not JSON: {error}", keyword="schema") from error
+    return text

@@ -17,9 +17,8 @@ from outlines.backends.base import BaseBackend
 from outlines.processors import OutlinesLogitsProcessor
 from outlines.types import JsonSchema
 
-from structq.decoding.grammar import Grammars
+from structq.decoding.grammar import Grammars, schema_text
 from structq.decoding.rules import Cut, TextRules
-from structq.decoding.schema_grammar import schema_text
 from structq.errors import SchemaError, shorten
 
 __all__ = ["ForeignProcessor", "Matcher", "MatcherProcessor", "StructqBackend", "json_schema"]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import decimal
 import json
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +16,7 @@ import llguidance
 from structq.errors import SchemaError
 from structq.schemas.support import DEFINITIONS, NUMBER_BOUNDS, kinds_of, unsupported
 
-__all__ = ["guarded", "json_grammar", "names_controls", "schema_text", "text_grammar"]
+__all__ = ["guarded", "json_grammar", "text_grammar"]
 
 # Whitespace is never flexible: such a grammar lets a model emit it without end.
 _COMPACT = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}
@@ -25,8 +24,6 @@ _SPACED = {"whitespace_flexible": False, "item_separator": ", ", "key_separator"
 # Escapes of free text. Without \b, \f and \u a model that starts to write \frac or \beta has to
 # write \\frac or \\beta.
 _ESCAPES = '"\\nrt'
-# A schema that itself names a control character, or has a pattern, needs all of them.
-_NAMES_CONTROLS = re.compile(r'(?<!\\)(?:\\\\)*\\(?:b|f|u00[01]|u007f)|"pattern":')
 _DIGITS = 15
 """Significant digits of a bound on numbers: the grammar rounds longer ones, at times outwards."""
 _LARGEST = 10**_DIGITS - 1
@@ -34,26 +31,6 @@ _LARGEST = 10**_DIGITS - 1
 _SMALLEST = 1e-12
 """Distance kept from an excluded zero, to which a long enough fraction rounds."""
 _UPWARDS = decimal.Context(prec=_DIGITS, rounding=decimal.ROUND_CEILING)
-
-
-def schema_text(schema: Mapping[str, Any]) -> str:
-    """A schema as JSON in one line: the same text for the same schema.
-
-    Raises:
-        SchemaError: It is not JSON.
-    """
-    try:
-        text = json.dumps(schema, separators=(",", ":"), allow_nan=False)
-        # The escapes of a lone surrogate pass for JSON until something reads them.
-        json.dumps(schema, ensure_ascii=False).encode()
-    except (TypeError, ValueError) as error:
-        raise SchemaError(f"the schema is not JSON: {error}", keyword="schema") from error
-    return text
-
-
-def names_controls(text: str) -> bool:
-    """Whether a schema's text names a control character, or has a pattern that might."""
-    return _NAMES_CONTROLS.search(text) is not None
 
 
 def text_grammar(all_controls: bool) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -24,7 +25,7 @@ from structq.engines.generation import TextLimits, generate_text, measure_labels
 from structq.engines.outlines_model import LocalModel
 from structq.engines.scheduler import ClosedError, Runtime, Scheduler
 from structq.errors import InputError, LMError, PromptTooLongError, SchemaError
-from structq.forks import Lock, renew_in_children
+from structq.forks import renew_in_children
 
 __all__ = ["LocalLM", "LocalRuntime", "Origin", "Runner", "TextRuntime"]
 
@@ -109,7 +110,7 @@ class LocalLM(LocalModel):
         self.form: str = getattr(runtime, "form", "text")
         """How the LM writes answers best: ``"text"``, ``"json"`` or ``"compact"``."""
         self._origin = origin
-        self._lock, self._opening = Lock(), Lock()
+        self._lock, self._opening = threading.Lock(), threading.Lock()
         self._begin(runtime, scheduler or Scheduler(cast(Runtime, runtime)))
         renew_in_children(self)
 
@@ -125,6 +126,7 @@ class LocalLM(LocalModel):
     def after_fork(self) -> None:
         """Takes note that the threads of the model, and whoever held its locks, stayed behind."""
         self._is_inherited = True
+        self._lock, self._opening = threading.Lock(), threading.Lock()
 
     @property
     def spec(self) -> str:

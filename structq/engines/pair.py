@@ -260,7 +260,8 @@ def _call(
     _refuse_unknown(request)
     own = _extensions(config)
     schema = schema_of(config)
-    judgments = wanted_judgments(request, schema)
+    policy = config.probabilities
+    judgments = None if policy in (None, "off") else wanted_judgments(request, schema)
     text = _text_rules(own["text"]) if "text" in own else None
     free = text is not None or schema is None
     sampling = Sampling(

@@ -226,14 +226,14 @@ FORKS = {
     """,
     "locks held at the fork": """
         from structq.engines import registry
-        locks = registry._LOCK, lm.engine.lm._lock, lm.engine.lm._opening
-        locks += (lm.engine.lm.grammars._lock,)
+        own = lm.engine.lm
+        locks = registry._LOCK._lock, own._lock, own._opening, own.grammars._lock
         held = threading.Event(); go = threading.Event()
         def hold():
-            for lock in locks: lock._lock.acquire()
+            for lock in locks: lock.acquire()
             with lm.engine.lm.scheduler._wake:
                 held.set(); go.wait()
-            for lock in locks: lock._lock.release()
+            for lock in locks: lock.release()
         thread = threading.Thread(target=hold); thread.start(); held.wait()
         in_child(lambda: print(
             structq.QualityScorer(lm=structq.lm("nano"))(**row).expected_scores == parent
