@@ -18,10 +18,10 @@ lm = structq.lm("nano", max_tokens=40)
 from outlines.backends.base import BaseBackend
 from outlines.models.base import Model
 from outlines.processors import OutlinesLogitsProcessor
-from structq.decoding.backend import StructqBackend
-from structq.decoding.processor import RowProcessor
+from structq.decoding.processor import StructqBackend
+from structq.decoding.processor import MatcherProcessor
 
-real, called, answers = RowProcessor.process_logits, [], []
+real, called, answers = MatcherProcessor.process_logits, [], []
 
 def process(self, input_ids, logits):
     called.append(isinstance(self, OutlinesLogitsProcessor))
@@ -32,7 +32,7 @@ def submit(call):
     future.add_done_callback(lambda done: answers.append(done.result()))
     return future
 
-RowProcessor.process_logits = process
+MatcherProcessor.process_logits = process
 model = lm.engine.lm
 model.submit = submit
 structq.EvolQuality(lm=lm)(instruction="Why is the sky blue?", response="Air scatters light.")

@@ -116,9 +116,7 @@ def _is_gguf(spec: str) -> bool:
 
 
 def _local(spec: str, options: dict[str, Any]) -> dspy.LM:
-    import dspy
-
-    from structq.engines.pair import AsyncLocalEngine, LocalEngine
+    from structq.engines.pair import AsyncLocalEngine, DrawingLM, LocalEngine
     from structq.engines.registry import open_lm, opening_options
 
     opening = {name: options.pop(name) for name in opening_options(spec) & options.keys()}
@@ -130,7 +128,7 @@ def _local(spec: str, options: dict[str, Any]) -> dspy.LM:
     # Nothing fails by chance here, so nothing is worth a retry. And DSPy's cache on disk outlives
     # the code that decodes: an answer of an older structq must not pass for one of this.
     settings = {"num_retries": 0, "cache": False, **options}
-    return dspy.LM(
+    return DrawingLM(
         f"structq/{local.name}",
         engine=LocalEngine(local, penalties=penalties),
         async_engine=AsyncLocalEngine(local, penalties=penalties),

@@ -10,24 +10,27 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import fields
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
+import dspy
 from dspy import lm15
 from dspy.lm15 import Config, Message, Request, Response, Usage
 from outlines.types import JsonSchema
 
 from structq.decoding import SlotPlan, TextRules
-from structq.engines.calls import Call, json_schema
-from structq.engines.canonical import Canonical, schema_of, turns_of
-from structq.engines.judgments import Answers, judged, judgment_schema, wanted_judgments
+from structq.decoding.processor import json_schema
+from structq.engines.calls import Call, Completion, MeasuredSlot
+from structq.engines.judgments import Judgments, judged, judgment_schema, wanted_judgments
 from structq.engines.local import LocalLM
-from structq.engines.registry import open_lm, spec_of
-from structq.engines.rows import Answer, MeasuredSlot
+from structq.engines.registry import open_lm
 from structq.engines.sampling import Sampling
-from structq.errors import shorten
+from structq.engines.scheduler import ClosedError
+from structq.errors import LMError, PromptTooLongError, SchemaError, StructqError, shorten
 
-__all__ = ["AsyncLocalEngine", "LocalEngine"]
+__all__ = ["AsyncLocalEngine", "Canonical", "DrawingLM", "LocalEngine", "schema_of", "turns_of"]
 
 _HANDLED = frozenset({
     "max_tokens", "temperature", "top_p", "top_k", "seed", "stop",
@@ -35,6 +38,55 @@ _HANDLED = frozenset({
 })  # fmt: skip
 _OWN = ("measure", "slots", "text", "spaced")
 _OF_TEXT = ("dry_", "repetition_")
+_ROLES = {"user": "user", "assistant": "assistant", "developer": "system"}
+
+
+@dataclass
+class _Draws:
+    """What tells the answers apart that one call of a `dspy.LM` asks for, all with one request."""
+
+    rollout: str = ""
+    n_answers: int = 0
+
+    @property
+    def name(self) -> str:
+        """Empty for the only answer of an ordinary call."""
+        return f"{self.rollout}#{self.n_answers}" if self.rollout or self.n_answers else ""
+
+
+_DRAWS: ContextVar[_Draws | None] = ContextVar("structq_draws", default=None)
+
+
+def _draws() -> _Draws:
+    """Those of the call; a request without one is always answered alike."""
+    return _DRAWS.get() or _Draws()
+
+
+class DrawingLM(dspy.LM):  # type: ignore[misc]
+    """A `dspy.LM` that tells its engine which answer it asks for.
+
+    For ``n`` answers DSPy sends one request n times, and ``rollout_id`` not at all. With a seed all
+    of them would be the same.
+    """
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """As `dspy.LM`."""
+        with self._drawing(options):
+            return super().__call__(*args, **options)
+
+    async def acall(self, *args: Any, **options: Any) -> Any:
+        """As `dspy.LM`."""
+        with self._drawing(options):
+            return await super().acall(*args, **options)
+
+    @contextmanager
+    def _drawing(self, options: Mapping[str, Any]) -> Iterator[None]:
+        rollout = options.get("rollout_id", self.kwargs.get("rollout_id"))
+        before = _DRAWS.set(_Draws("" if rollout is None else str(rollout)))
+        try:
+            yield
+        finally:
+            _DRAWS.reset(before)
 
 
 class _Pair:
@@ -64,13 +116,16 @@ class _Pair:
         # A copied program shares the engine: one copy of the weights, one batch.
         return self
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).load_state, (self.dump_state(),)
+
     def dump_state(self) -> dict[str, Any]:
         """Where the LM can be opened again.
 
         Raises:
             InputError: The LM was not opened by `structq.lm`.
         """
-        return {"spec": spec_of(self.lm), "penalties": self.penalties}
+        return {"spec": self.lm.spec, "penalties": self.penalties}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self).load_state, (self.dump_state(),)
@@ -80,8 +135,8 @@ class _Pair:
         """An engine on the LM that this process has open for the spec, or opens now."""
         return cls(open_lm(state["spec"]), penalties=state.get("penalties"))
 
-    def _call(self, request: Request) -> tuple[Call, Answers | None]:
-        return _call(request, self.penalties, spaced=self.form != "compact")
+    def _call(self, request: Request) -> tuple[Call, Judgments | None]:
+        return _call(request, self.penalties, _draws().name, spaced=self.form != "compact")
 
 
 class LocalEngine(_Pair):
@@ -100,6 +155,7 @@ class LocalEngine(_Pair):
         with Canonical():
             call, judgments = self._call(request)
             answer = self.lm.submit(call).result()
+            _draws().n_answers += 1
         return _response(request, answer, judgments)
 
     def stream(self, request: Request) -> Iterator[Any]:
@@ -120,6 +176,7 @@ class AsyncLocalEngine(_Pair):
         with Canonical():
             call, judgments = self._call(request)
             answer = await asyncio.wrap_future(self.lm.submit(call))
+            _draws().n_answers += 1
         return _response(request, answer, judgments)
 
     async def stream(self, request: Request) -> AsyncIterator[Any]:
@@ -133,15 +190,81 @@ class AsyncLocalEngine(_Pair):
         await asyncio.to_thread(self.lm.close)
 
 
+class Canonical:
+    """Turns structq's errors into those that DSPy knows."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, PromptTooLongError):
+            raise lm15.ContextLengthError(str(error)) from error
+        if isinstance(error, SchemaError):
+            raise lm15.UnsupportedFeatureError(str(error), feature=error.keyword) from error
+        if isinstance(error, ClosedError):
+            raise lm15.NotConfiguredError(str(error)) from error
+        if isinstance(error, LMError):
+            raise lm15.ServerError(str(error)) from error
+        if isinstance(error, StructqError):
+            raise lm15.InvalidRequestError(str(error)) from error
+
+
+def turns_of(request: Request) -> list[tuple[str, str]]:
+    """The ``(role, text)`` turns of a request, the system's first.
+
+    Raises:
+        dspy.lm15.UnsupportedFeatureError: A turn is not text, or not of a user or an assistant.
+    """
+    turns = [] if request.system is None else [("system", _system(request))]
+    for place, message in enumerate(request.messages):
+        if message.role not in _ROLES or message.text is None:
+            raise lm15.UnsupportedFeatureError(
+                f"local LMs read text of the user and the assistant: found a {message.role} "
+                "message" + ("" if message.text is not None else " that is not all text"),
+                feature=f"messages[{place}]",
+            )
+        turns.append((_ROLES[message.role], message.text))
+    return turns
+
+
+def schema_of(config: Config) -> Mapping[str, Any] | None:
+    """The JSON Schema that the answer has to obey; ``None`` for free text.
+
+    Raises:
+        dspy.lm15.UnsupportedFeatureError: JSON is wanted, and no schema says which.
+    """
+    wanted = config.response_format
+    if wanted is None:
+        return None
+    if wanted.get("type") == "json_schema" and isinstance(wanted.get("schema"), Mapping):
+        schema: Mapping[str, Any] = wanted["schema"]
+        return schema
+    raise lm15.UnsupportedFeatureError(
+        f"a response_format without a schema cannot be guaranteed: {wanted.get('type')!r} "
+        "('json_schema' is allowed; DSPy sends it for outputs other than free-form dicts)",
+        feature="config.response_format",
+    )
+
+
+def _system(request: Request) -> str:
+    if isinstance(request.system, str):
+        return request.system
+    text = Message.developer(request.system or "").text
+    if text is None:
+        raise lm15.UnsupportedFeatureError("the system message is not all text", feature="system")
+    return str(text)
+
+
 def _call(
-    request: Request, penalties: Mapping[str, Any], *, spaced: bool
-) -> tuple[Call, Answers | None]:
+    request: Request, penalties: Mapping[str, Any], draw: str, *, spaced: bool
+) -> tuple[Call, Judgments | None]:
     """The call of a request, and the judgments that it measures, if it does."""
     config = request.config
     _refuse_unknown(request)
     own = _extensions(config)
     schema = schema_of(config)
-    judgments = wanted_judgments(request, schema)
+    policy = config.probabilities
+    judgments = None if policy in (None, "off") else wanted_judgments(request, schema)
     text = _text_rules(own["text"]) if "text" in own else None
     free = text is not None or schema is None
     sampling = Sampling(
@@ -160,6 +283,7 @@ def _call(
         text=text,
         spaced=bool(own.get("spaced", spaced)),
         sampling=sampling,
+        draw=draw,
         max_tokens=config.max_tokens,
         stop=tuple(config.stop),
     )
@@ -229,7 +353,7 @@ def _slot_plan(asked: Any) -> SlotPlan:
         ) from error
 
 
-def _response(request: Request, answer: Answer, judgments: Answers | None) -> Response:
+def _response(request: Request, answer: Completion, judgments: Judgments | None) -> Response:
     whole = judgments is not None and answer.finish_reason == "stop"
     content = judged(judgments or {}, answer.text, answer.slots or ()) if whole else answer.text
     return Response(
@@ -242,7 +366,7 @@ def _response(request: Request, answer: Answer, judgments: Answers | None) -> Re
     )
 
 
-def _provider_data(answer: Answer) -> dict[str, Any]:
+def _provider_data(answer: Completion) -> dict[str, Any]:
     data: dict[str, Any] = {
         "n_passes": answer.n_passes,
         "n_forced_tokens": answer.n_forced_tokens,

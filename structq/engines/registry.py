@@ -6,8 +6,8 @@ A spec is a kind, a place, and what else decides how the weights are opened:
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
@@ -16,15 +16,16 @@ from structq.engines.hub import hub_file, hub_folder, looks_like_hub_id
 from structq.engines.options import LOCAL
 from structq.engines.store import CATALOGUE, name_of, path_of
 from structq.errors import InputError
+from structq.forks import Lock
 
 if TYPE_CHECKING:
     from structq.engines.local import LocalLM, LocalRuntime
 
-__all__ = ["is_local", "open_lm", "opening_options", "spec_of"]
+__all__ = ["is_local", "open_lm", "opening_options"]
 
 _NANO = Path(__file__).resolve().parent.parent / "nano"
 _OPEN: dict[str, LocalLM] = {}
-_LOCK = threading.Lock()
+_LOCK = Lock()
 
 _OPTIONS = LOCAL
 """What may be said about opening each kind of LM."""
@@ -59,30 +60,17 @@ def open_lm(spec: str, **options: Any) -> LocalLM:
         InputError: The spec names no LM that can be opened, or an option is wrong.
     """
     # Outlines takes a second to import, and the users of servers ask here what is local.
-    from structq.engines.local import LocalLM
+    from structq.engines.local import LocalLM, Origin
 
     kind, place, options = _parse(spec, options)
     key = _key(kind, place, options)
     with _LOCK:
         lm = _OPEN.get(key)
         if lm is None or not lm.close.alive:
-            lm = _OPEN[key] = LocalLM(_open(kind, place, options))
+            opener = partial(_open, kind, place, options)
+            origin = Origin(spec=key, open_lm=open_lm, open_runtime=opener)
+            lm = _OPEN[key] = LocalLM(opener(), origin=origin)
         return lm
-
-
-def spec_of(lm: LocalLM) -> str:
-    """The spec under which the LM is open.
-
-    Raises:
-        InputError: It was not opened by `open_lm`.
-    """
-    with _LOCK:
-        for spec, known in _OPEN.items():
-            if known is lm:
-                return spec
-    raise InputError(
-        f"the LM {lm.name!r} cannot be saved: it was not opened by structq.lm", field="lm"
-    )
 
 
 def _parse(spec: str, given: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:

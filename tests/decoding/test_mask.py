@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from structq.decoding.mask import TokenMask
+from structq.decoding.grammar import TokenMask
 
 
 @given(

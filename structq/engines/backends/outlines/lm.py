@@ -44,7 +44,7 @@ from structq.engines.backends.outlines.driven import Generations
 from structq.engines.backends.outlines.steerable import is_steerable, steerable
 from structq.engines.backends.outlines.unsaved import Unsaved
 from structq.engines.local import LocalLM
-from structq.engines.pair import AsyncLocalEngine, LocalEngine
+from structq.engines.pair import AsyncLocalEngine, DrawingLM, LocalEngine
 from structq.errors import InputError
 
 __all__ = ["outlines_lm"]
@@ -161,7 +161,7 @@ def _opened(model: Any, backend: str | None, allow_unsound: bool) -> LocalLM:
 def _lm(name: str, engine: Any, async_engine: Any, options: Mapping[str, Any]) -> dspy.LM:
     # As for all LMs of this process: nothing is worth a retry, and no cache answers for a model.
     settings = {"num_retries": 0, "cache": False, **options}
-    return dspy.LM(f"structq/{name}", engine=engine, async_engine=async_engine, **settings)
+    return DrawingLM(f"structq/{name}", engine=engine, async_engine=async_engine, **settings)
 
 
 def _refuse(what: str, **given: Any) -> None:
