@@ -14,7 +14,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 from rich.text import Text
 
-from structq.engines.options import Option, all_options
+from structq.engines.kinds import all_options
+from structq.engines.options import Option
 from structq.engines.store import Kept
 
 __all__ = ["PullView", "show_models", "show_options"]
