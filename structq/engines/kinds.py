@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from structq.engines.hub import hub_file, hub_folder, looks_like_hub_id
 from structq.engines.options import (
@@ -138,22 +138,24 @@ def _nano(place: str, options: Mapping[str, Any]) -> LocalRuntime:
 
 def _onnx(place: str, options: Mapping[str, Any]) -> LocalRuntime:
     """A graph of structq's own form, which its folder says, or of the hub's."""
-    from structq.engines.backends.onnx.growing import GrowingOnnxRuntime, graph_patterns
-    from structq.engines.backends.onnx.runtime import FACTS, OnnxRuntime
+    from structq.engines.backends.onnx import growing, runtime, vetting
 
     options, folder = dict(options), Path(place)
-    revision = options.pop("revision", None)
+    revision, file = options.pop("revision", None), options.get("file", "model")
     if not folder.is_dir() and looks_like_hub_id(place):
-        patterns = graph_patterns(options.get("file", "model"))
-        folder = hub_folder(place, patterns=patterns, revision=revision)
-    if not (folder / FACTS).is_file():
-        return GrowingOnnxRuntime(folder, name=place, **options)
-    if unused := sorted(options.keys() - {"n_slots", "n_threads", "window"}):
+        folder = hub_folder(place, patterns=growing.graph_patterns(file), revision=revision)
+    is_own = (folder / runtime.FACTS).is_file()
+    if is_own and (unused := sorted(options.keys() - {"n_slots", "n_threads", "window"})):
         raise InputError(
             f"{place!r} says itself what {' and '.join(unused)} would say: leave it out",
             field=unused[0],
         )
-    return OnnxRuntime(folder, **options)
+    make: Any = runtime.OnnxRuntime if is_own else growing.GrowingOnnxRuntime
+    graph = folder / runtime.GRAPHS["float32"] if is_own else growing.graph_file(folder, file)
+    if graph.is_file() and folder.resolve() != NANO:
+        files = [*vetting.check_graph(graph), *sorted(folder.glob("*.json"))]
+        vetting.try_out(files, f"{make.__module__}:{make.__name__}", folder, options)
+    return cast("LocalRuntime", make(folder, **({} if is_own else {"name": place}), **options))
 
 
 def _gguf(place: str, options: Mapping[str, Any]) -> LocalRuntime:

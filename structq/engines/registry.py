@@ -15,7 +15,7 @@ from structq.engines.kinds import NANO, Backend, backend_of
 from structq.engines.options import check_options
 from structq.engines.sharing import Shared
 from structq.engines.store import CATALOGUE, name_of, path_of
-from structq.errors import InputError
+from structq.errors import InputError, StructqError, shorten
 
 if TYPE_CHECKING:
     from structq.engines.local import LocalLM
@@ -79,7 +79,22 @@ def _opened(kind: str, place: str, options: Mapping[str, Any]) -> LocalLM:
     backend = backend_of(kind)
     if backend is None or backend.open is None:
         raise InputError(f"not a local LM: {kind!r}", field="lm")
-    return LocalLM(backend.open(place, options))
+    try:
+        runtime = backend.open(place, options)
+        if (n_tokens := runtime.tokenizer.get_vocab_size()) > runtime.n_vocab:
+            raise InputError(
+                f"{kind}:{place} has a tokenizer of {n_tokens} tokens, and logits for "
+                f"{runtime.n_vocab} (as many at least are needed)",
+                field="lm",
+            )
+        return LocalLM(runtime)
+    except (StructqError, OSError):
+        raise
+    except Exception as error:  # a model's files are input: what nobody foresaw is still theirs
+        raise InputError(
+            f"{kind}:{place} cannot be opened: {type(error).__name__}: {shorten(str(error), 200)}",
+            field="lm",
+        ) from error
 
 
 def _parse(spec: str, given: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:

@@ -3,6 +3,7 @@
 import sys
 import textwrap
 from importlib import invalidate_caches
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -135,3 +136,13 @@ def test_two_packages_of_one_kind_are_named(install):
     install("BACKEND = 3", package="other-tiny")
     with pytest.raises(InputError, match="claimed by several packages: other-tiny, structq-tiny"):
         structq.lm("tiny:x")
+
+
+def test_the_how_to_runs(install):
+    text = (Path(__file__).parents[2] / "docs/how-to/add-an-engine.md").read_text()
+    code = text.partition("```python\n")[2].partition("```")[0]
+    install(code, kind="mine", package="my-engine")
+    lm = structq.lm("mine:anything", n_slots=8)
+    assert lm.model.startswith("structq/anything-")
+    assert lm("Hello.", max_tokens=3)
+    lm.engine.close()
