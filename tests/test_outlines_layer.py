@@ -78,5 +78,7 @@ def test_score_slots_are_read_without_a_mask(seen):
 
 @pytest.mark.parametrize("spec", ["vllm/some-model", "openai/gpt-4o-mini"])
 def test_users_of_servers_do_not_pay_for_importing_outlines(spec):
-    code = f"import sys, structq; structq.lm({spec!r}); print('outlines' in sys.modules)"
+    code = (
+        f"import sys, structq; structq.lm({spec!r}, api_key='k'); print('outlines' in sys.modules)"
+    )
     assert run(code).strip() == "False"

@@ -12,7 +12,8 @@ from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingCo
 from rich.table import Table
 
 from structq.cli.terminal import View, cell, console, one_line
-from structq.engines.options import Option, all_options
+from structq.engines.kinds import all_options
+from structq.engines.options import Option
 from structq.engines.store import Kept
 
 __all__ = ["PullView", "show_models", "show_options"]

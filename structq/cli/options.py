@@ -223,7 +223,7 @@ def lm_options(given: Given, spec: str, *, seed: int) -> dict[str, Any]:
 
 
 def _lm_value(name: str, text: str, spec: str) -> Any:
-    from structq.engines.options import all_options
+    from structq.engines.kinds import all_options
     from structq.engines.registry import is_local
 
     known = {name: option for group in all_options().values() for name, option in group.items()}

@@ -116,9 +116,6 @@ class _Pair:
         # A copied program shares the engine: one copy of the weights, one batch.
         return self
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).load_state, (self.dump_state(),)
-
     def dump_state(self) -> dict[str, Any]:
         """Where the LM can be opened again.
 

@@ -7,7 +7,7 @@ import pytest
 import structq
 from structq.cli.commands import app
 from structq.engines import store
-from structq.engines.options import all_options
+from structq.engines.kinds import all_options
 from structq.errors import InputError
 from tests.tiny_wheel import make_entry, make_wheel
 

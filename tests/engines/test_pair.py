@@ -396,7 +396,8 @@ def test_a_closed_spec_opens_again(spec):
     assert open_lm(spec) is not first
 
 
-def test_other_strings_go_to_dspy():
+def test_other_strings_go_to_dspy(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
     model = lm("openai/gpt-4o-mini", temperature=0.3)
     assert model.model == "openai/gpt-4o-mini"
     assert model.kwargs["temperature"] == 0.3
