@@ -43,7 +43,7 @@ class LocalModel(Model):
     Example:
         >>> model = structq.lm("nano").engine.lm
         >>> model("Name a colour.", {"enum": ["red", "blue"]}, max_tokens=8)
-        '"blue"'
+        '"red"'
     """
 
     tensor_library_name = "numpy"
