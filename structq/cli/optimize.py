@@ -78,7 +78,7 @@ def optimize(
     def open_lm(spec: str | None, **own: Any) -> dspy.BaseLM | None:
         return None if spec is None else structq.lm(spec, **others, **own)
 
-    others = lm_options(given, lm, seed=settings.seed)
+    others = lm_options(given, seed=settings.seed)
     api_base = others.pop("api_base", None)
     writer = open_lm(lm, **({} if api_base is None else {"api_base": api_base}))
     options = {name: value for name, value in given.items() if name != "seed"}

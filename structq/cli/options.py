@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import tomllib
 from collections.abc import Callable, Collection, Mapping
-from importlib import import_module
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -191,9 +191,7 @@ def _table(name: str, path: str) -> dict[str, Any]:
     text = _text(name, path)
     try:
         toml = Path(path).suffix == ".toml"
-        table = import_module("tomllib").loads(text) if toml else json.loads(text)
-    except ModuleNotFoundError as error:
-        raise InputError(f"{name}: TOML needs Python 3.11; use JSON", field=name) from error
+        table = tomllib.loads(text) if toml else json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{name}: {path!r} cannot be read: {error}", field=name) from error
     if not isinstance(table, dict):
@@ -203,12 +201,11 @@ def _table(name: str, path: str) -> dict[str, Any]:
     return table
 
 
-def lm_options(given: Given, spec: str, *, seed: int) -> dict[str, Any]:
+def lm_options(given: Given, *, seed: int) -> dict[str, Any]:
     """What ``structq.lm`` is to be told: only what was given, so that the LM's defaults hold.
 
     Raises:
-        InputError: An ``--lm-option`` is no NAME=VALUE, the value is of another type, or a local
-            LM has no such option; a server may have others than we know.
+        InputError: An ``--lm-option`` is no NAME=VALUE, or the value is of another type.
     """
     options = {name: given[name] for name in LmSettings.model_fields if name in given}
     for text in options.pop("lm_option", []):
@@ -216,31 +213,20 @@ def lm_options(given: Given, spec: str, *, seed: int) -> dict[str, Any]:
         if not mark:
             raise InputError(f"lm_option: {shorten(text)} (must be NAME=VALUE)", field="lm_option")
         name = name.strip().replace("-", "_")
-        options[name] = _lm_value(name, value, spec)
+        options[name] = _lm_value(name, value)
     if options.get("temperature"):  # greedy answers need no seed
         options.setdefault("seed", seed)
     return options
 
 
-def _lm_value(name: str, text: str, spec: str) -> Any:
+def _lm_value(name: str, text: str) -> Any:
+    """The value that a text means to its option; `structq.lm` says what is wrong with it."""
     from structq.engines.kinds import all_options
-    from structq.engines.registry import is_local
 
     known = {name: option for group in all_options().values() for name, option in group.items()}
-    if name not in known and is_local(spec):
-        raise InputError(
-            f"lm_option: {spec!r} has no option {shorten(name)} (there are {', '.join(known)})",
-            field="lm_option",
-        )
-    if name not in known:
-        return text
-    option = known[name]
+    if name in known and known[name].type not in (object, dict):
+        return known[name].parse(name, text)
     try:
-        return option.parse(text)
-    except ValueError as error:
-        kind = {bool: "true or false", int: "an integer", float: "a number"}.get(
-            option.type, "text"
-        )
-        raise InputError(
-            f"lm_option: {name} must be {kind}, found {shorten(text)}", field="lm_option"
-        ) from error
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -75,7 +75,7 @@ def _finish(
     task = make_task()
     import structq
 
-    task.lm = structq.lm(lm, **lm_options(given, lm, seed=given.get("seed", EvolSettings().seed)))
+    task.lm = structq.lm(lm, **lm_options(given, seed=given.get("seed", EvolSettings().seed)))
     task.n_in_flight = settings.window
     # Failed rows are reported with their place: a second report would only break the bar.
     logging.getLogger("dspy").setLevel(logging.ERROR)
