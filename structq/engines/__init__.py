@@ -95,7 +95,11 @@ def _remote(spec: str, options: dict[str, Any]) -> dspy.LM:
         from structq.engines.backends.llamacpp import LlamaCppLM
 
         return LlamaCppLM(spec, **options)
-    return ServerLM(spec, **options) if is_server(spec) else dspy.LM(spec, **options)
+    return (
+        ServerLM(spec, **options)
+        if is_server(spec, options.get("api_base"))
+        else dspy.LM(spec, **options)
+    )
 
 
 def _hint(spec: str) -> str:
