@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from .errors import (
     BudgetExceededError,
+    ClosedError,
     InputError,
     LMError,
     OutputError,
@@ -35,6 +36,7 @@ __version__ = "0.2.0"
 
 __all__ = [
     "BudgetExceededError",
+    "ClosedError",
     "EvolQuality",
     "EvolveAndScore",
     "EvolveResponse",

@@ -8,6 +8,7 @@
         TemplateError             a missing or unknown field, a syntax error, a forbidden attribute
         SchemaError               a schema keyword that cannot be guaranteed: names it
       LMError(RuntimeError)       the LM could not answer: wraps the cause with ``from``
+        ClosedError               it was closed before the call or while it waited
         PromptTooLongError        n_tokens, limit
       OutputError(ValueError)     the answer broke its schema: keeps the raw text
       PullError(RuntimeError)     a model could not be fetched; nothing half-done is left
@@ -23,6 +24,7 @@ from typing import Any
 
 __all__ = [
     "BudgetExceededError",
+    "ClosedError",
     "InputError",
     "LMError",
     "OutputError",
@@ -151,6 +153,13 @@ class SchemaError(InputError):
 
 class LMError(StructqError, RuntimeError):
     """The LM could not answer; the cause is chained."""
+
+
+class ClosedError(LMError):
+    """The LM was closed, before the call or while it waited."""
+
+    def __init__(self) -> None:
+        super().__init__("the LM was closed")
 
 
 class PromptTooLongError(LMError):

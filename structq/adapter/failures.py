@@ -6,7 +6,6 @@ GEPA turns an ``AdapterParseError`` into feedback on the format, ReAct shortens 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,11 +14,15 @@ from dspy.utils.exceptions import (
     AdapterParseError,
     ContextWindowExceededError,
     LMAuthError,
+    LMBillingError,
+    LMConfigurationError,
     LMInvalidRequestError,
     LMTransportError,
+    LMUnsupportedModelError,
 )
 from dspy.utils.exceptions import LMError as DSPyLMError
 
+from structq.engines.backends.servers.faults import window_fault
 from structq.errors import LMError, OutputError, PromptTooLongError, portable, shorten
 
 __all__ = ["AnswerError", "ContextError", "LMCallError", "lm_failure"]
@@ -62,6 +65,7 @@ class LMCallError(LMError, DSPyLMError):  # type: ignore[misc]
     def __init__(self, cause: DSPyLMError) -> None:
         LMError.__init__(self, _sentence(cause))
         self.__dict__.update(vars(cause))
+        self.fatal = isinstance(cause, _FATAL) or cause.status in (401, 402, 403, 404)
 
 
 class ContextError(PromptTooLongError, ContextWindowExceededError):  # type: ignore[misc]
@@ -81,6 +85,8 @@ def lm_failure(error: DSPyLMError) -> LMError:
     return LMCallError(error)
 
 
+_FATAL = (LMAuthError, LMBillingError, LMConfigurationError, LMUnsupportedModelError)
+"""What every other call to the LM would meet too."""
 _HINTS = {
     LMAuthError: " (is api_key right?)",
     LMTransportError: " (is the server running, and api_base right?)",
@@ -94,26 +100,13 @@ def _sentence(cause: DSPyLMError) -> str:
     return f"{type(cause).__name__}: {said}{next(hints, '')}"
 
 
-# The engines of structq, then the words of OpenAI and vLLM, of vLLM's later versions, of llama.cpp.
-_SIZES = tuple(
-    re.compile(pattern, re.DOTALL)
-    for pattern in (
-        r"(?P<n>\d+) tokens \(at most (?P<limit>\d+) fit\)",
-        r"maximum context length is (?P<limit>\d+) tokens.*?(?P<n>\d+) tokens",
-        r"prompt \(length (?P<n>\d+)\).*?maximum model length of (?P<limit>\d+)",
-        r"\((?P<n>\d+) tokens\) exceeds the available context size \((?P<limit>\d+)",
-    )
-)
-
-
 def _sizes(error: BaseException | None) -> tuple[int, int] | None:
     """Tokens of the prompt and tokens that fit, from the error or what caused it."""
     while error is not None:
         n_tokens, limit = getattr(error, "n_tokens", None), getattr(error, "limit", None)
         if isinstance(n_tokens, int) and isinstance(limit, int):
             return n_tokens, limit
-        for pattern in _SIZES:
-            if found := pattern.search(str(error)):
-                return int(found["n"]), int(found["limit"])
+        if found := window_fault(str(error)):
+            return found
         error = error.__cause__
     return None

@@ -120,8 +120,8 @@ def _remote(spec: str, options: Mapping[str, Any]) -> dspy.LM:
     from structq.engines.options import ANY_CALL, DSPY, OTHERS, REMOTE_CALL, check_options
 
     provider, calls = spec.partition("/")[0], {**ANY_CALL, **REMOTE_CALL}
-    if is_server(spec):
-        return ServerLM(spec, **check_options(provider, {**OTHERS["servers"], **calls}, options))
+    if is_server(spec, options.get("api_base")):
+        return ServerLM(spec, **check_options(provider, {**calls, **OTHERS["servers"]}, options))
     # Of one cloud: its words are its own.
     clouds = {name: value for name, value in options.items() if name.startswith(_OF_A_CLOUD)}
     own = {name: value for name, value in options.items() if name not in clouds}

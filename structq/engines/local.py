@@ -23,8 +23,8 @@ from structq.decoding.processor import ForeignProcessor, MatcherProcessor, Struc
 from structq.engines.calls import Call, Completion, Generation
 from structq.engines.generation import TextLimits, generate_text, measure_labels
 from structq.engines.outlines_model import LocalModel
-from structq.engines.scheduler import ClosedError, Runtime, Scheduler
-from structq.errors import InputError, LMError, PromptTooLongError, SchemaError
+from structq.engines.scheduler import Runtime, Scheduler
+from structq.errors import ClosedError, InputError, LMError, PromptTooLongError, SchemaError
 from structq.forks import renew_in_children
 
 __all__ = ["LocalLM", "LocalRuntime", "Origin", "Runner", "TextRuntime"]

@@ -31,6 +31,7 @@ _NAMES = {
     float: "a number",
     bool: "True or False",
     str: "a text that is not empty",
+    dict: "names and values",
 }
 _WORDS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -214,6 +215,38 @@ LOCAL: Mapping[str, Mapping[str, Option]] = {
 
 _KEY = Option(type=object, default="of the environment", help="Key, where the server wants one.")
 
+LOCAL_CALL: Mapping[str, Option] = {
+    "min_p": Option(
+        type=float,
+        default="0",
+        help="Leaves out tokens below this share of the likeliest.",
+        least=0,
+        most=1,
+    ),
+    "repetition_penalty": Option(
+        type=float, default="1", help="Divides the logits of what the answer said.", least=1
+    ),
+    "dry_multiplier": Option(
+        type=float,
+        default="0.8 (nano: 0)",
+        help="The DRY penalty on repeated runs of tokens, in texts alone; 0 is none.",
+        least=0,
+    ),
+    "dry_base": Option(
+        type=float, default="1.75", help="How DRY grows with a run's length.", least=1
+    ),
+    "dry_allowed_length": Option(
+        type=int, default="2", help="Shorter runs than this are no repetition to DRY.", least=1
+    ),
+}
+"""Keywords of LMs in this process."""
+
+
+def _seconds(default: str, told: str) -> Option:
+    told = f"Seconds. {told}"
+    return Option(type=float, default=default, help=told, least=0, most=86_400, above=True)
+
+
 OTHERS: Mapping[str, Mapping[str, Option]] = {
     "llamacpp": {
         "window": _window("2048", 1),
@@ -231,9 +264,23 @@ OTHERS: Mapping[str, Mapping[str, Option]] = {
             help="Likely tokens to ask for at each place, to measure scores; 0 asks for none.",
             least=0,
         ),
-        "timeout": Option(
-            type=float, default="DSPy's", help="Seconds to wait for an answer.", least=0, above=True
+        "timeout": _seconds("300", "Of one attempt, until its answer is read."),
+        "deadline_s": _seconds("900", "Of a call, with all attempts and the waits between them."),
+        "max_retry_after_s": _seconds("60", "Most that a server may ask to wait; more fails."),
+        "num_retries": Option(
+            type=int, default="3", help="Attempts after the first, for what passes.", least=0
         ),
+        "reasoning": Option(
+            type=str,
+            default="drop",
+            help="parse: text that comes as reasoning in place of an answer is the answer.",
+            choices=("drop", "parse"),
+        ),
+        "extra_body": Option(type=dict, default="none", help="Into every request, as it is."),
+        "chat_template_kwargs": Option(type=dict, default="none", help="For the chat template."),
+        "num_ctx": Option(type=int, default="the server's", help="Window of Ollama.", least=1),
+        "min_p": LOCAL_CALL["min_p"],
+        "repetition_penalty": LOCAL_CALL["repetition_penalty"],
     },
     "Outlines": {
         "backend": Option(
@@ -281,32 +328,6 @@ ANY_CALL: Mapping[str, Option] = {
     "callbacks": Option(type=object, default="none", help="DSPy's callbacks."),
 }
 """Keywords that every kind takes."""
-
-LOCAL_CALL: Mapping[str, Option] = {
-    "min_p": Option(
-        type=float,
-        default="0",
-        help="Leaves out tokens below this share of the likeliest.",
-        least=0,
-        most=1,
-    ),
-    "repetition_penalty": Option(
-        type=float, default="1", help="Divides the logits of what the answer said.", least=1
-    ),
-    "dry_multiplier": Option(
-        type=float,
-        default="0.8 (nano: 0)",
-        help="The DRY penalty on repeated runs of tokens, in texts alone; 0 is none.",
-        least=0,
-    ),
-    "dry_base": Option(
-        type=float, default="1.75", help="How DRY grows with a run's length.", least=1
-    ),
-    "dry_allowed_length": Option(
-        type=int, default="2", help="Shorter runs than this are no repetition to DRY.", least=1
-    ),
-}
-"""Keywords of LMs in this process."""
 
 
 def _penalty(what: str) -> Option:

@@ -30,18 +30,11 @@ from structq.engines.calls import Append, Completion, Extend, Generation, Logits
 from structq.errors import LMError
 from structq.forks import renew_in_children
 
-__all__ = ["ClosedError", "ManyRuntime", "Runtime", "Scheduler"]
+__all__ = ["ManyRuntime", "Runtime", "Scheduler"]
 
 _SHORT = 32
 """Most tokens that share a pass: more fill one by themselves, and the others would be filled up to
 that length."""
-
-
-class ClosedError(LMError):
-    """The LM was closed, before the call or while it waited."""
-
-    def __init__(self) -> None:
-        super().__init__("the LM was closed")
 
 
 class Runtime(Protocol):

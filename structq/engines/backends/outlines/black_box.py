@@ -21,7 +21,7 @@ from outlines.models.base import AsyncModel, Model
 
 from structq.decoding.processor import json_schema
 from structq.engines.backends.outlines.unsaved import Unsaved
-from structq.engines.pair import Canonical, schema_of, turns_of
+from structq.engines.canonical import Canonical, schema_of, turns_of
 from structq.errors import InputError, shorten
 
 __all__ = ["AsyncBlackBoxEngine", "BlackBoxEngine", "BlackBoxModel"]

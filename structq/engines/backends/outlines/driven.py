@@ -21,8 +21,7 @@ from outlines.processors import OutlinesLogitsProcessor
 
 from structq.decoding.tensors import check_library, from_numpy, ids_to_numpy, to_numpy
 from structq.engines.calls import Append, Completion, Extend, Generation, Logits
-from structq.engines.scheduler import ClosedError
-from structq.errors import LMError
+from structq.errors import ClosedError, LMError
 
 __all__ = ["Generations", "Generator", "RowDriver"]
 
