@@ -16,7 +16,7 @@ WORDS = {
     "and your request has 5000 input tokens",
     "llama.cpp": "request (5000 tokens) exceeds the available context size (4096 tokens)",
     "sglang": "The input (5000 tokens) is longer than the model's context length (4096 tokens).",
-    "tgi": "`inputs` must have less; `inputs` tokens must be <= 4096. Given: 5000 `inputs` tokens",
+    "tgi": "Input validation error: `inputs` must have less than 4096 tokens. Given: 5000",
     "anthropic": "prompt is too long: 5000 tokens > 4096 maximum",
 }
 
