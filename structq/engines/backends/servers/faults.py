@@ -162,7 +162,7 @@ def _short(text: str) -> str:
 
 _ABOUT_WINDOW = re.compile(
     r"context|window|too long|longer than|model length|input length|n_ctx|n_keep|"
-    r"max_new_tokens|at most \d+ fit",
+    r"max_new_tokens|less than \d+ tokens|at most \d+ fit",
     re.IGNORECASE,
 )
 _ABOUT_RATE = re.compile(r"rate limit|per (?:minute|day|hour)|\bTPM\b|quota", re.IGNORECASE)
