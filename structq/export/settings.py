@@ -24,6 +24,8 @@ class CheckedSettings(BaseModel):
             super().__init__(**values)
         except ValidationError as error:
             first = error.errors()[0]
+            if isinstance(cause := first.get("ctx", {}).get("error"), InputError):
+                raise cause from None
             name = ".".join(str(part) for part in first["loc"]) or None
             found = f"{first['msg']}, found {shorten(first['input'])}"
             raise InputError(f"{name}: {found}" if name else found, field=name) from error

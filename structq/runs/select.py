@@ -80,7 +80,7 @@ def choose_rows(rows: Iterable[Mapping[str, Any]], settings: SelectSettings) -> 
     """Which rows to keep: the best, each unlike all that were kept before it.
 
     Rows of equal score stay in their order. Memory holds numbers and no row: four bytes a number
-    of an embedding, or 512 bytes a row where words are compared.
+    of an embedding, or at most 1 KB a row where words are compared.
 
     Args:
         rows: As ``structq run`` or ``structq score`` wrote them; read once.

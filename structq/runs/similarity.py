@@ -72,16 +72,16 @@ def _heads(vectors: Matrix, n_numbers: int) -> Matrix:
 
 def _best_head(vectors: Matrix, max_similarity: float) -> int:
     """How many numbers make the cheapest bound, from a sample."""
-    n_numbers = vectors.shape[1]
+    n_numbers = int(vectors.shape[1])
     step = max(1, len(vectors) // _SAMPLE)
     sample = vectors[::step]
 
     def cost(n: int) -> float:
         heads = _heads(sample, n)
         # A pair that the bound does not spare costs about fifty times its share of a product.
-        return n / n_numbers + 50 * float(((heads[:64] @ heads.T) > max_similarity).mean())
+        return n / n_numbers + 50 * float(np.mean(heads[:64] @ heads.T > max_similarity))
 
-    return min((n_numbers * part // 16 for part in range(1, 17)), key=cost) or n_numbers
+    return min({max(1, n_numbers * part // 16) for part in range(1, 17)}, key=cost)
 
 
 def _alike(

@@ -31,7 +31,7 @@ def export(rows: list[dict[str, Any]], **settings: Any) -> tuple[list[Any], Expo
 
 
 def why_dropped(row: dict[str, Any], **settings: Any) -> str:
-    records, tally = export([run_row(), row], **({"to": "dpo"} | settings))
+    _, tally = export([run_row(), row], **({"to": "dpo"} | settings))
     assert tally.n_rows == 2
     (reason, dropped), *others = tally.dropped.items()
     assert (others, dropped.n, dropped.first) == ([], 1, 2)
@@ -300,8 +300,9 @@ def test_a_conversation_keeps_its_own_system_message(
     ids=["alpaca", "kto", "kind", "negative", "nan", "trainer", "unknown", "missing"],
 )
 def test_settings_that_mean_nothing_are_refused(settings: dict[str, Any], fault: str) -> None:
-    with pytest.raises(InputError, match=fault):
+    with pytest.raises(InputError, match=f"^{fault}") as told:
         ExportSettings(**settings)
+    assert told.value.field == fault.split(":")[0]
 
 
 def test_no_rows_is_an_error() -> None:
@@ -310,7 +311,7 @@ def test_no_rows_is_an_error() -> None:
 
 
 def test_rows_of_another_kind_are_told_what_is_needed() -> None:
-    with pytest.raises(InputError, match="none of 2 .*: 2, first row 1.*: needs instruction"):
+    with pytest.raises(InputError, match=r"none of 2 .*: 2, first row 1.*: needs instruction"):
         export([{"prompt": "?", "completion": "!"}] * 2, to="dpo")
 
 

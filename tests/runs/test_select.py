@@ -100,6 +100,21 @@ def test_texts_are_compared_by_instruction_and_best_response() -> None:
     assert choose(rows, embeddings=None).kept == [1, 2]
 
 
+@pytest.mark.parametrize("n_words", [40, 200, 2_000])
+@pytest.mark.parametrize("bound", [0.5, 0.7, 0.9])
+def test_the_bound_parts_texts_that_share_more_from_those_that_share_less(
+    n_words: int, bound: float
+) -> None:
+    pytest.importorskip("datasketch")
+    first = [f"word{place}" for place in range(n_words)]
+    for share, n_kept in [(bound + 0.12, 1), (bound - 0.12, 2)]:
+        # So many of the first words, then others: `same` of `2 * n_runs - same` runs are shared.
+        same = round((n_words - 2) * 2 * min(share, 1) / (1 + min(share, 1))) + 2
+        second = [word if place < same else f"other{place}" for place, word in enumerate(first)]
+        rows = [row(1, instruction="?", responses=[" ".join(text)]) for text in (first, second)]
+        assert len(choose(rows, embeddings=None, max_similarity=bound).kept) == n_kept
+
+
 def test_words_need_their_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "datasketch", None)
     with pytest.raises(InputError, match=r"structq\[select\]"):
