@@ -57,7 +57,7 @@ def _escaped(character: str) -> str:
 def _header(settings: ExportSettings, tally: ExportTally, layout: Layout) -> Iterator[str]:
     """YAML whose every word is fixed, types included: they need not be guessed from the rows."""
     size = next((size for most, size in _SIZES if tally.n_records < most), "n>1M")
-    features = layout.features
+    features = layout.shape.features
     if settings.to in ("dpo", "reward") and settings.margin:
         features = [*features, {"name": "margin", "dtype": "float64"}]
     yield "---"

@@ -53,22 +53,20 @@ def choose_best(candidates: Sequence[Candidate], settings: ExportSettings) -> st
 def choose_pairs(candidates: Sequence[Candidate], settings: ExportSettings) -> list[Pair]:
     """Pairs of different texts with different scores, the best answer's first.
 
-    Texts that differ in white space, or in how Unicode writes the same characters, alone are the
-    same: a trainer would learn that difference and nothing else.
-
     Raises:
         DropError: There is none.
     """
     if len(candidates) < 2:
         raise DropError("fewer than two responses with a score")
-    best = _learned(best_of(candidates), settings)
+    different = _different(candidates)
+    if len(different) < 2:
+        raise DropError("the responses are the same text")
+    best = _learned(best_of(different), settings)
     if settings.pairs != "all":
-        return [_pair(best, _other(best, candidates, settings), settings)]
-    ranked = sorted(candidates, key=lambda one: (-one.score, one.place))
-    pairs = list(_good_pairs(ranked, settings))
-    if not pairs:  # the widest says why
-        _pair(best, _other(best, candidates, settings), settings)
-    return pairs
+        return [_pair(best, _other(best, different, settings), settings)]
+    ranked = sorted(different, key=lambda one: (-one.score, one.place))
+    # The widest says why there is none.
+    return list(_good_pairs(ranked, settings)) or [_pair(best, ranked[-1], settings)]
 
 
 def choose_labelled(candidates: Sequence[Candidate], settings: ExportSettings) -> list[Labelled]:
@@ -77,12 +75,23 @@ def choose_labelled(candidates: Sequence[Candidate], settings: ExportSettings) -
     Raises:
         DropError: There is no pair.
     """
-    if settings.threshold is not None:
-        return [
-            Labelled(text=one.text, label=one.score >= settings.threshold) for one in candidates
-        ]
+    least = settings.threshold
+    if least is not None:
+        return [Labelled(text=one.text, label=one.score >= least) for one in _different(candidates)]
     (pair,) = choose_pairs(candidates, settings)
     return [Labelled(text=pair.chosen, label=True), Labelled(text=pair.rejected, label=False)]
+
+
+def _different(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The first answer of each text, so that no text is both better and worse.
+
+    Texts that differ in white space, or in how Unicode writes the same characters, alone are the
+    same: a trainer would learn that difference and nothing else.
+    """
+    first: dict[str, Candidate] = {}
+    for one in candidates:
+        first.setdefault(_folded(one.text), one)
+    return list(first.values())
 
 
 def _learned(one: Candidate, settings: ExportSettings) -> Candidate:
@@ -93,20 +102,17 @@ def _learned(one: Candidate, settings: ExportSettings) -> Candidate:
 
 def _other(best: Candidate, candidates: Sequence[Candidate], settings: ExportSettings) -> Candidate:
     """The answer that the best one stands against."""
-    if settings.pairs == "best-original":
-        if best.place == 0:
-            raise DropError("the original is the best")
-        if candidates[0].place != 0:
-            raise DropError("the original has no score")
-        return candidates[0]
-    different = [one for one in candidates if not _same_text(one.text, best.text)]
-    return min(different or candidates, key=lambda one: (one.score, one.place))
+    if settings.pairs == "best-worst":
+        return min(candidates, key=lambda one: (one.score, one is best))
+    if best.place == 0:
+        raise DropError("the original is the best")
+    if candidates[0].place != 0:
+        raise DropError("the original has no score")
+    return candidates[0]
 
 
 def _pair(chosen: Candidate, rejected: Candidate, settings: ExportSettings) -> Pair:
     margin = chosen.score - rejected.score
-    if _same_text(chosen.text, rejected.text):
-        raise DropError("the responses are the same text")
     if margin < _EQUAL:
         raise DropError("a tie")
     if margin < settings.min_margin - _EQUAL:
@@ -122,10 +128,6 @@ def _good_pairs(ranked: Sequence[Candidate], settings: ExportSettings) -> Iterat
             yield _pair(chosen, rejected, settings)
         except DropError:
             continue
-
-
-def _same_text(one: str, other: str) -> bool:
-    return _folded(one) == _folded(other)
 
 
 def _folded(text: str) -> str:

@@ -10,46 +10,36 @@ from structq.export.choose import Labelled, Pair
 from structq.export.scored import Message
 from structq.export.settings import ExportSettings
 
-__all__ = ["Layout", "layout_for"]
+__all__ = ["Feature", "Layout", "Shape", "layout_for"]
 
 Record = dict[str, Any]
 Feature = dict[str, Any]
 """A column's type, as the header of a dataset card writes it."""
 
-_TURN: list[Feature] = [
-    {"name": "role", "dtype": "string"},
-    {"name": "content", "dtype": "string"},
-]
-_SHARED_TURN: list[Feature] = [
-    {"name": "from", "dtype": "string"},
-    {"name": "value", "dtype": "string"},
-]
-_FROM = {"system": "system", "user": "human", "assistant": "gpt"}
-# LLaMA-Factory's sharegpt reader, told to read the roles that everybody else reads.
-_TAGS = {
-    "role_tag": "role",
-    "content_tag": "content",
-    "user_tag": "user",
-    "assistant_tag": "assistant",
-    "system_tag": "system",
-}
+
+@dataclass(frozen=True)
+class Shape:
+    """The columns of a record."""
+
+    make: Callable[[list[Message], Any], Record]
+    """From the conversation and what was chosen: a ``Pair``, a ``Labelled`` or a text."""
+
+    features: list[Feature]
+    """Columns and their types, ``margin`` apart."""
+
+    one_turn: bool = False
+    """Whether a conversation of several turns has no place in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
     """How one kind of data is written for one trainer."""
 
-    features: list[Feature]
-    """Columns and their types, ``margin`` apart."""
-
-    make: Callable[[list[Message], Any], Record]
-    """A record from the conversation and what was chosen: a ``Pair``, a ``Labelled``, a text."""
+    shape: Shape
+    """The columns."""
 
     reading: str
     """How the trainer is told to read it: Python for TRL, YAML for the others."""
-
-    one_turn: bool = False
-    """Whether a conversation of several turns has no place in it."""
 
     dataset_info: Record = field(default_factory=dict)
     """LLaMA-Factory's description of the file, its name apart."""
@@ -57,15 +47,16 @@ class Layout:
 
 def layout_for(settings: ExportSettings) -> Layout:
     """The layout of a kind of data for a trainer."""
-    return _LAYOUTS[settings.to, settings.trainer]
-
-
-def _text(name: str) -> Feature:
-    return {"name": name, "dtype": "string"}
-
-
-def _turns(name: str) -> Feature:
-    return {"name": name, "list": _TURN}
+    if settings.trainer == "axolotl":
+        axolotl_shape, lines = _AXOLOTL[settings.to]
+        return Layout(shape=axolotl_shape, reading=lines)
+    if settings.trainer == "llama-factory":
+        factory_shape, stage, info = _LLAMA_FACTORY[settings.to]
+        reading = f"stage: {stage}\ndataset_dir: .\ndataset: NAME"
+        return Layout(shape=factory_shape, reading=reading, dataset_info=info)
+    trl_shape, name = _TRL[settings.to]
+    data = 'load_dataset("json", data_files="train.jsonl", split="train")'
+    return Layout(shape=trl_shape, reading=f"{name}(train_dataset={data})")
 
 
 def _answer(text: str) -> Message:
@@ -104,9 +95,10 @@ def _messages(messages: list[Message], text: str) -> Record:
 
 
 def _conversations(messages: list[Message], text: str) -> Record:
+    names = {"system": "system", "user": "human", "assistant": "gpt"}
     turns = [*messages, _answer(text)]
     return {
-        "conversations": [{"from": _FROM[one["role"]], "value": one["content"]} for one in turns]
+        "conversations": [{"from": names[one["role"]], "value": one["content"]} for one in turns]
     }
 
 
@@ -115,125 +107,72 @@ def _alpaca(messages: list[Message], text: str) -> Record:
     return {**asked, "system": _system_of(messages)}
 
 
+def _texts(*names: str) -> list[Feature]:
+    return [{"name": name, "dtype": "string"} for name in names]
+
+
+def _turns(name: str) -> Feature:
+    return {"name": name, "list": _TURN}
+
+
+_TURN = _texts("role", "content")
 _LABEL: Feature = {"name": "label", "dtype": "bool"}
-_TURNS_PAIR = [
-    _turns("messages"),
-    {"name": "chosen", "struct": _TURN},
-    {"name": "rejected", "struct": _TURN},
-]
-_TRL_PAIR = [_turns("prompt"), _turns("chosen"), _turns("rejected")]
-_ALPACA = [_text("instruction"), _text("input"), _text("output"), _text("system")]
-_SHARED = [{"name": "conversations", "list": _SHARED_TURN}]
 
+_TRL_PAIR = Shape(_trl_pair, [_turns("prompt"), _turns("chosen"), _turns("rejected")])
+_ANSWERS = [{"name": name, "struct": _TURN} for name in ("chosen", "rejected")]
+_TURNS_PAIR = Shape(_turns_pair, [_turns("messages"), *_ANSWERS])
+_PLAIN_PAIR = Shape(_plain_pair, _texts("system", "input", "chosen", "rejected"), one_turn=True)
+_TRL_KTO = Shape(_trl_labelled, [_turns("prompt"), _turns("completion"), _LABEL])
+_WHOLE_KTO = Shape(_whole_labelled, [_turns("completion"), _LABEL])
+_SFT = Shape(_messages, [_turns("messages")])
+_SHAREGPT = Shape(_conversations, [{"name": "conversations", "list": _texts("from", "value")}])
+_ALPACA = Shape(_alpaca, _texts("instruction", "input", "output", "system"), one_turn=True)
 
-def _trl(trainer: str) -> str:
-    return f'{trainer}(train_dataset=load_dataset("json", data_files="train.jsonl", split="train"))'
-
-
-def _factory(stage: str) -> str:
-    return f"stage: {stage}\ndataset_dir: .\ndataset: NAME"
-
-
-_TURNS_INFO = {"formatting": "sharegpt", "tags": _TAGS}
-_PAIR_INFO = {
-    **_TURNS_INFO,
-    "ranking": True,
-    "columns": {"messages": "messages", "chosen": "chosen", "rejected": "rejected"},
+_TRL = {
+    "dpo": (_TRL_PAIR, "DPOTrainer"),
+    "reward": (_TRL_PAIR, "RewardTrainer"),
+    "kto": (_TRL_KTO, "KTOTrainer"),
+    "sft": (_SFT, "SFTTrainer"),
+    "sharegpt": (_SHAREGPT, "SFTTrainer"),
 }
-_DATASETS = "datasets:\n  - path: train.jsonl\n    ds_type: json\n"
 
-_LAYOUTS: dict[tuple[str, str], Layout] = {
-    ("dpo", "trl"): Layout(features=_TRL_PAIR, make=_trl_pair, reading=_trl("DPOTrainer")),
-    ("reward", "trl"): Layout(features=_TRL_PAIR, make=_trl_pair, reading=_trl("RewardTrainer")),
-    ("kto", "trl"): Layout(
-        features=[_turns("prompt"), _turns("completion"), _LABEL],
-        make=_trl_labelled,
-        reading=_trl("KTOTrainer"),
+_DATASETS = "datasets:\n  - path: train.jsonl\n    ds_type: json\n    type: "
+_FIELDS = (
+    "\n    field_messages: conversations"
+    "\n    message_property_mappings:\n      role: from\n      content: value"
+)
+_AXOLOTL = {
+    "dpo": (_TURNS_PAIR, f"rl: dpo\n{_DATASETS}chat_template.default\n    split: train"),
+    "reward": (_PLAIN_PAIR, f"reward_model: true\n{_DATASETS}bradley_terry.chat_template"),
+    # or llama3.argilla_chat: Axolotl writes the marks of these two itself
+    "kto": (_WHOLE_KTO, f"rl: kto\n{_DATASETS}chatml.argilla_chat\n    split: train"),
+    "sft": (_SFT, f"{_DATASETS}chat_template"),
+    "sharegpt": (_SHAREGPT, f"{_DATASETS}chat_template{_FIELDS}"),
+    # `alpaca` alone would leave the system messages out
+    "alpaca": (_ALPACA, f"{_DATASETS}alpaca_w_system.load_instruct"),
+}
+
+
+def _sharegpt_info(tagged: bool = True, **columns: str) -> Record:
+    """An entry for its reader of conversations, told to read everybody's roles where tagged."""
+    tags = {f"{role}_tag": role for role in ("role", "content", "user", "assistant", "system")}
+    return {"formatting": "sharegpt", "columns": columns, **({"tags": tags} if tagged else {})}
+
+
+_PAIR_INFO = {
+    "ranking": True,
+    **_sharegpt_info(messages="messages", chosen="chosen", rejected="rejected"),
+}
+_ALPACA_COLUMNS = {"prompt": "instruction", "query": "input", "response": "output"}
+_LLAMA_FACTORY: dict[str, tuple[Shape, str, Record]] = {
+    "dpo": (_TURNS_PAIR, "dpo", _PAIR_INFO),
+    "reward": (_TURNS_PAIR, "rm", _PAIR_INFO),
+    "kto": (_WHOLE_KTO, "kto", _sharegpt_info(messages="completion", kto_tag="label")),
+    "sft": (_SFT, "sft", _sharegpt_info(messages="messages")),
+    "sharegpt": (_SHAREGPT, "sft", _sharegpt_info(tagged=False, messages="conversations")),
+    "alpaca": (
+        _ALPACA,
+        "sft",
+        {"formatting": "alpaca", "columns": {**_ALPACA_COLUMNS, "system": "system"}},
     ),
-    ("sft", "trl"): Layout(
-        features=[_turns("messages")], make=_messages, reading=_trl("SFTTrainer")
-    ),
-    ("sharegpt", "trl"): Layout(
-        features=_SHARED, make=_conversations, reading=_trl("SFTTrainer")
-    ),
-    ("dpo", "axolotl"): Layout(
-        features=_TURNS_PAIR,
-        make=_turns_pair,
-        reading=f"rl: dpo\n{_DATASETS}    split: train\n    type: chat_template.default",
-    ),
-    ("reward", "axolotl"): Layout(
-        features=[_text(name) for name in ("system", "input", "chosen", "rejected")],
-        make=_plain_pair,
-        one_turn=True,
-        reading=f"reward_model: true\n{_DATASETS}    type: bradley_terry.chat_template",
-    ),
-    ("kto", "axolotl"): Layout(
-        features=[_turns("completion"), _LABEL],
-        make=_whole_labelled,
-        reading=f"rl: kto\n{_DATASETS}    split: train\n"
-        "    type: chatml.argilla_chat  # or llama3.argilla_chat",
-    ),
-    ("sft", "axolotl"): Layout(
-        features=[_turns("messages")],
-        make=_messages,
-        reading=f"{_DATASETS}    type: chat_template",
-    ),
-    ("sharegpt", "axolotl"): Layout(
-        features=_SHARED,
-        make=_conversations,
-        reading=f"{_DATASETS}    type: chat_template\n    field_messages: conversations\n"
-        "    message_property_mappings:\n      role: from\n      content: value",
-    ),
-    ("alpaca", "axolotl"): Layout(
-        features=_ALPACA,
-        make=_alpaca,
-        one_turn=True,
-        # `alpaca` alone would leave the system messages out.
-        reading=f"{_DATASETS}    type: alpaca_w_system.load_instruct",
-    ),
-    ("dpo", "llama-factory"): Layout(
-        features=_TURNS_PAIR,
-        make=_turns_pair,
-        reading=_factory("dpo"),
-        dataset_info=_PAIR_INFO,
-    ),
-    ("reward", "llama-factory"): Layout(
-        features=_TURNS_PAIR,
-        make=_turns_pair,
-        reading=_factory("rm"),
-        dataset_info=_PAIR_INFO,
-    ),
-    ("kto", "llama-factory"): Layout(
-        features=[_turns("completion"), _LABEL],
-        make=_whole_labelled,
-        reading=_factory("kto"),
-        dataset_info={
-            **_TURNS_INFO,
-            "columns": {"messages": "completion", "kto_tag": "label"},
-        },
-    ),
-    ("sft", "llama-factory"): Layout(
-        features=[_turns("messages")],
-        make=_messages,
-        reading=_factory("sft"),
-        dataset_info={**_TURNS_INFO, "columns": {"messages": "messages"}},
-    ),
-    ("sharegpt", "llama-factory"): Layout(
-        features=_SHARED,
-        make=_conversations,
-        reading=_factory("sft"),
-        dataset_info={"formatting": "sharegpt", "columns": {"messages": "conversations"}},
-    ),
-    ("alpaca", "llama-factory"): Layout(
-        features=_ALPACA,
-        make=_alpaca,
-        one_turn=True,
-        reading=_factory("sft"),
-        dataset_info={
-            "formatting": "alpaca",
-            "columns": {
-                "prompt": "instruction", "query": "input", "response": "output", "system": "system",
-            },
-        },
-    ),
-}  # fmt: skip
+}

@@ -123,16 +123,16 @@ def _records(
 ) -> list[dict[str, Any]]:
     scored = read_scored(row, scores=settings.scores, system_prompt=settings.system_prompt)
     messages, candidates = scored.messages, scored.candidates
-    if layout.one_turn and sum(message["role"] == "user" for message in messages) > 1:
+    if layout.shape.one_turn and sum(message["role"] == "user" for message in messages) > 1:
         raise DropError(f"several turns, where {settings.to} for {settings.trainer} holds one")
     if settings.to in ("dpo", "reward"):
         return [
-            layout.make(messages, pair) | ({"margin": pair.margin} if settings.margin else {})
+            layout.shape.make(messages, pair) | ({"margin": pair.margin} if settings.margin else {})
             for pair in choose_pairs(candidates, settings)
         ]
     if settings.to == "kto":
-        return [layout.make(messages, one) for one in choose_labelled(candidates, settings)]
-    return [layout.make(messages, choose_best(candidates, settings))]
+        return [layout.shape.make(messages, one) for one in choose_labelled(candidates, settings)]
+    return [layout.shape.make(messages, choose_best(candidates, settings))]
 
 
 def _count(row: Mapping[str, Any], records: list[dict[str, Any]], tally: ExportTally) -> None:

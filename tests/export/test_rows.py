@@ -245,6 +245,14 @@ def test_missing_scores_of_some_responses_leave_the_others() -> None:
     assert (records[0]["chosen"], records[0]["rejected"]) == ([said("9")], [said("7 is prime.")])
 
 
+def test_a_text_that_came_twice_is_the_first_of_them() -> None:
+    row = run_row(responses=["7", "8", " 7"], expected_scores=[1.0, 2.0, 3.0])
+    pairs, _ = export([row], to="reward", trainer="axolotl", pairs="all")
+    assert [(one["chosen"], one["rejected"]) for one in pairs] == [("8", "7")]
+    labelled, _ = export([row], to="kto", threshold=2.0)
+    assert [one["label"] for one in labelled] == [False, True]
+
+
 def test_labels_follow_the_threshold() -> None:
     records, tally = export([run_row()], to="kto", threshold=2.25)
     assert [one["label"] for one in records] == [True, True, False]
