@@ -3,12 +3,12 @@
 * ``clusters``: 200 clusters of 5 near-copies; the bar is 200 kept, by embeddings and by words.
 * ``size``: rows of random numbers, none near another: nothing can be left out, so every row is
   compared with all before it. The bar for 100,000 rows of 256 numbers is a minute on two cores
-  and 1 GB. ``copies`` is the same with every row five times, slightly changed; ``n`` stops at
-  10,000 rows. The first pass makes the
-  rows and takes their numbers over.
+  and 1 GB. ``copies`` is the same with every row five times, slightly changed; ``n`` stops at a
+  tenth of the rows. The first pass makes the rows and takes their numbers over.
 
-Seconds are of the clock and of the processor: on two free cores the first is about half of the
-second. Memory is the peak of the whole process.
+Seconds are of the clock and of the processor. On cores that others use, the threads of the linear
+algebra wait for one another: OPENBLAS_NUM_THREADS=1 shows what the work itself costs. Memory is the
+peak of the whole process so far.
 
     python benchmarks/selecting.py [--rows N] [--numbers N] [--jobs clusters size copies n]
 """

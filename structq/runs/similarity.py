@@ -11,10 +11,10 @@ __all__ = ["distinct_rows"]
 
 Matrix = NDArray[np.float32]
 
-_BLOCK = 1_024
+_BLOCK = 512
 """Rows that are compared at a time."""
-_TILE = 8_192
-"""Kept rows that they are compared with at a time: 32 MB of similarities."""
+_TILE = 2_048
+"""Kept rows that they are compared with at a time: 4 MB, which stay near the processor."""
 _SAMPLE = 2_048
 
 
@@ -90,9 +90,12 @@ def _alike(
     """Which rows of a block are too similar to one of a tile."""
     close = bounds @ heads.T > max_similarity
     found = np.zeros(len(block), dtype=bool)
-    if np.count_nonzero(close) * 50 > close.size:
+    n_close = np.count_nonzero(close)
+    if n_close == 0:
+        return found
+    if n_close * 50 > close.size:
         return np.asarray((block @ tile.T > max_similarity).any(axis=1))
-    rows, columns = np.nonzero(close)
+    rows, columns = np.divmod(np.flatnonzero(close), len(tile))  # nonzero of two axes is slow
     for start in range(0, len(rows), _TILE):
         pairs = slice(start, start + _TILE)
         cosines = np.einsum("ij,ij->i", block[rows[pairs]], tile[columns[pairs]])
