@@ -26,11 +26,10 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from structq.decoding.backend import StructqBackend
-from structq.engines.calls import Call, json_schema
+from structq.decoding.processor import StructqBackend, json_schema
+from structq.engines.calls import Call, Completion
 from structq.engines.local import LocalLM
 from structq.engines.registry import open_lm
-from structq.engines.rows import Answer
 
 WORDS = ["clear", "answer", "names", "the", "cause", "gives", "one", "reason", "shows", "what"]
 
@@ -99,7 +98,7 @@ def ways(lm: LocalLM, k: int) -> dict[str, Callable[[str], Call]]:
 
 
 def run(lm: LocalLM, make: Callable[[str], Call], rows: Sequence[str], batch: int) -> Result:
-    answers: list[Answer] = []
+    answers: list[Completion] = []
     start, cpu_start = time.perf_counter(), time.process_time()
     for first in range(0, len(rows), batch):
         futures = lm.submit_all([make(row) for row in rows[first : first + batch]])

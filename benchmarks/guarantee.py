@@ -35,7 +35,7 @@ from typing import Any, NoReturn
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from structq.decoding import Grammars, RowMatcher, TextMatcher, TextRules
+from structq.decoding import GrammarMatcher, Grammars, TextMatcher, TextRules
 from structq.texts import n_words
 
 NANO = Path(__file__).parent.parent / "structq" / "nano" / "tokenizer.json"
@@ -49,7 +49,7 @@ EVOLVED: dict[str, Any] = {
 QUOTE_BIAS = 8.0
 RULES = TextRules(literals=("$$\\frac{a}{b}$$",), min_words=3, max_words=60)
 """What a text in form ``text`` must keep."""
-Matcher = RowMatcher | TextMatcher
+Matcher = GrammarMatcher | TextMatcher
 
 
 @dataclass

@@ -5,11 +5,11 @@ Public names are found on first use, so that ``import structq`` costs nothing th
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .errors import (
     BudgetExceededError,
+    ClosedError,
     InputError,
     LMError,
     OutputError,
@@ -21,11 +21,13 @@ from .errors import (
     StructqError,
     TemplateError,
 )
+from .lazy import lazy_names
 
 if TYPE_CHECKING:
     from structq.judgments import JudgmentClient
 
     from .adapter import StructAdapter
+    from .engines import lm
     from .modules import EvolQuality, EvolveAndScore, QualityScorer
     from .optimize import QualityGain, TemplateOptimizer
     from .signatures import EvolveResponse, ScoreResponses
@@ -34,6 +36,7 @@ __version__ = "0.2.0"
 
 __all__ = [
     "BudgetExceededError",
+    "ClosedError",
     "EvolQuality",
     "EvolveAndScore",
     "EvolveResponse",
@@ -71,12 +74,8 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
-    globals()[name] = value  # the next use does not come here
-    return value
+if not TYPE_CHECKING:  # a checker shall find misspelled names
+    __getattr__ = lazy_names(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

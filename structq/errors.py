@@ -8,6 +8,7 @@
         TemplateError             a missing or unknown field, a syntax error, a forbidden attribute
         SchemaError               a schema keyword that cannot be guaranteed: names it
       LMError(RuntimeError)       the LM could not answer: wraps the cause with ``from``
+        ClosedError               it was closed before the call or while it waited
         PromptTooLongError        n_tokens, limit
       OutputError(ValueError)     the answer broke its schema: keeps the raw text
       PullError(RuntimeError)     a model could not be fetched; nothing half-done is left
@@ -17,10 +18,13 @@
 
 from __future__ import annotations
 
+import pickle
+from types import MappingProxyType
 from typing import Any
 
 __all__ = [
     "BudgetExceededError",
+    "ClosedError",
     "InputError",
     "LMError",
     "OutputError",
@@ -31,6 +35,9 @@ __all__ = [
     "SchemaError",
     "StructqError",
     "TemplateError",
+    "describe_error",
+    "is_fatal",
+    "portable",
     "shorten",
 ]
 
@@ -38,8 +45,16 @@ __all__ = [
 def shorten(value: object, limit: int = 60) -> str:
     """``repr`` of the value, cut to at most ``limit`` characters plus a mark of the cut."""
     # A megabyte of text is cut before repr, so that the message costs nothing to build.
-    text = repr(value[: limit + 1]) if isinstance(value, str) else repr(value)
+    try:
+        text = repr(value[: limit + 1]) if isinstance(value, str | bytes) else repr(value)
+    except Exception:  # an integer of too many digits, or an object that cannot show itself
+        return f"<{type(value).__name__}>"
     return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+def is_fatal(error: BaseException | None) -> bool:
+    """Whether the error, or what caused it, says by ``fatal`` that every other row will meet it."""
+    return error is not None and (getattr(error, "fatal", False) or is_fatal(error.__cause__))
 
 
 class StructqError(Exception):
@@ -52,7 +67,19 @@ class StructqError(Exception):
     calls: tuple[dict[str, Any], ...] = ()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (type(self), self.args, self.__dict__)
+        # A fact of somebody else's that cannot travel must not keep the error from doing so.
+        facts = {name: portable(value) for name, value in self.__dict__.items()}
+        return _restore, (type(self), self.args, facts)
+
+
+def portable(value: Any) -> Any:
+    """The value if it can be pickled, else its text."""
+    value = dict(value) if isinstance(value, MappingProxyType) else value
+    try:
+        pickle.dumps(value)
+    except Exception:  # pickle raises what the parts of a value raise
+        return shorten(value, 200)
+    return value
 
 
 def _restore(
@@ -63,6 +90,17 @@ def _restore(
     error.args = args
     error.__dict__.update(facts)
     return error
+
+
+def describe_error(error: Exception) -> dict[str, Any]:
+    """An error as ``metadata["error"]`` of a row: its public type, its message and its field.
+
+    ``fatal`` is there where every row of the same run would have it.
+    """
+    names = (kind.__name__ for kind in type(error).__mro__ if kind.__module__ == __name__)
+    field = getattr(error, "field", None)
+    facts = {"type": next(names, type(error).__name__), "message": str(error), "field": field}
+    return {**facts, "fatal": True} if is_fatal(error) else facts
 
 
 class InputError(StructqError, ValueError):
@@ -115,6 +153,13 @@ class SchemaError(InputError):
 
 class LMError(StructqError, RuntimeError):
     """The LM could not answer; the cause is chained."""
+
+
+class ClosedError(LMError):
+    """The LM was closed, before the call or while it waited."""
+
+    def __init__(self) -> None:
+        super().__init__("the LM was closed")
 
 
 class PromptTooLongError(LMError):

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import groupby
+from unicodedata import category
 
 __all__ = [
     "Span",
@@ -23,14 +25,51 @@ __all__ = [
 Span = tuple[int, int]
 
 _ALONE = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u309f\u3400-\u4dbf"
-    "\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf\uaa60-\uaadf"
+    "\u3005-\u3007\u3040-\u309f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
-"""Thai, Lao, Burmese, Khmer, Hiragana, Han: every sign counts."""
-_WORD = re.compile(rf"[{_ALONE}]|(?:(?![{_ALONE}])\w)+(?:['’.,](?:(?![{_ALONE}])\w)+)*")
+"""Thai, Lao, Burmese, Khmer, Tai, Hiragana, Han: every letter counts."""
+_WITH_MARKS = (
+    (0x300, 0x2100), (0x2C00, 0x3100), (0xA600, 0xAC00), (0xFB00, 0xFE30), (0x10000, 0x12000),
+    (0x16A00, 0x17000), (0x1D000, 0x1D250), (0x1E000, 0x1F000), (0xE0100, 0xE01F0),
+)  # fmt: skip
+
+
+def _marks() -> str:
+    """Vowel signs, accents and joiners: they belong to the letter before them."""
+    found = ["\u00ad\u200c\u200d"]
+    for span in _WITH_MARKS:
+        for is_mark, places in groupby(range(*span), lambda i: category(chr(i))[0] == "M"):
+            if is_mark:
+                first, *_, last = (*places,) * 2
+                found.append(f"{chr(first)}-{chr(last)}")
+    return "".join(found)
+
+
+_MARK = _marks()
+_PART = rf"(?:[^\W{_ALONE}]+|[\d{_MARK}]+)+"
+_WORD = re.compile(
+    rf"(?=\w)(?:(?!\d)[{_ALONE}][{_MARK}]*|{_PART}(?:(?:['’.·׳״]|(?<=\d)[,٫٬](?=\d))(?=\w){_PART})*)"
+)
 # The end of a sentence, closing quotes and marks of Markdown included, before a space or a line's
-# end; the signs of scripts without spaces need nothing behind them.
-_END = re.compile(r"(?:[.!?…]+[\"'”’)\]*_]*(?=\s|$)|[。！？｡؟।]+[」』”’）]*)|\n")
+# end; the signs of scripts without spaces need nothing behind them. A semicolon asks in Greek.
+_SPACELESS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+_END = re.compile(
+    r"(?:(?:[.!?…‽⁇⁈⁉‼։።፧፨۔؟॥।။។៕។᠃᠉෴།༎\u037e]+|(?<=[\u0370-\u03ff\u1f00-\u1fff]);)"
+    r"[\"'”’»›)\]*_]*(?=\s|$)"
+    r"|[。！？｡．؟।॥။។៕።፧]+[」』”’）》】]*"
+    rf"|(?<=[{_SPACELESS}])[!?]+(?=[{_SPACELESS}])"
+    r"|[\n\r\v\f\x85\u2028\u2029])"
+)
+# A full stop that ends no sentence: of a number in a list, a title, an initial, a short form.
+_NO_END = re.compile(
+    r"(?:(?:^|[\n\r\u2028\u2029])[ \t>]*\(?\d{1,3}"
+    r"|(?<!\w)(?:e\.g|i\.e|vs|cf|viz|approx|Dr|Mr|Mrs|Ms|Prof|St|No|Nr|Fig|Eq|Sra?|Dra|Mme|bzw|ca|z|d|т"
+    r"|z\. ?B|d\. ?h|u\. ?a|т\. ?е|т\. ?к|см|напр|[A-HJ-ZÀ-ÖØ-ÞА-Я])"
+    r")\.$"
+)
+# These may end one: what comes next decides.
+_MAY_END = re.compile(r"(?<!\w)(?:etc|al|Inc|Ltd|Co|(?:\w\.)+\w|т\. ?[дп])\.$")
 _LIST_MARK = re.compile(r"^(?:[-*+•]|\(?\w{1,3}[.)])\s+")
 _FENCE = re.compile(r"^[ \t>]*(?:`{3,}|~{3,})", re.MULTILINE)
 # What is shorter may be said twice: headings, "For example:", lines of a table.
@@ -66,7 +105,7 @@ def sentences(text: str) -> list[Span]:
     whether or not it is whole.
     """
     spans, start = [], 0
-    for end in [*(found.end() for found in _END.finditer(text)), len(text)]:
+    for end in [*_ends(text), len(text)]:
         piece = text[start:end]
         if stripped := piece.strip():
             first = start + piece.index(stripped[0])
@@ -75,9 +114,21 @@ def sentences(text: str) -> list[Span]:
     return spans
 
 
+def _ends(text: str) -> Iterator[int]:
+    """Behind every sentence, and every line."""
+    for found in _END.finditer(text):
+        before = text[max(0, found.start() - 12) : found.start() + 1]
+        if found[0] == "." and (
+            _NO_END.search(before if found.start() > 11 else f"\n{before}")
+            or (_MAY_END.search(before) and text[found.end() :].lstrip()[:1].islower())
+        ):
+            continue
+        yield found.end()
+
+
 def whole_sentences(text: str) -> int:
     """Where the last whole sentence of a text ends; 0 where there is none."""
-    ends = [found.end() for found in _END.finditer(text) if text[: found.end()].strip()]
+    ends = [end for end in _ends(text) if text[:end].strip()]
     return len(text[: ends[-1]].rstrip()) if ends else 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+import dspy
 import pytest
 
 from tests.tiny_gguf import write_tiny_gguf
@@ -22,6 +23,18 @@ def test_overhead_prints_every_path(benchmarks: Any, capsys: pytest.CaptureFixtu
     printed = capsys.readouterr().out
     assert all(f"{job} structq " in printed for job in ("evolve     ", "score K=2  "))
     assert "the bar of" in printed
+
+
+@pytest.mark.parametrize("options", [[], ["--no-cache"]])
+def test_memory_says_what_stays(
+    options: list[str],
+    benchmarks: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(dspy, "cache", dspy.cache)  # as it was, afterwards
+    assert benchmarks("memory").main(["--rows", "5", "--chars", "100", *options]) == 0
+    assert "MB since row" in capsys.readouterr().out
 
 
 def test_decoding_prints_every_way(

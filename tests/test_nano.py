@@ -112,7 +112,7 @@ def test_a_lone_surrogate_costs_its_own_row_only():
 def test_the_shipped_weights_can_score_what_they_never_saw():
     wanted, found = [], []
     scorer = structq.QualityScorer(lm="nano", scale=(1, 6))
-    for row in score_rows(40, seed=5, ks=(3,)):
+    for row in score_rows(20, seed=5, ks=(3,)):
         scores = scorer(instruction=row.instruction, responses=list(row.responses)).scores
         wanted += row.levels
         found += scores
@@ -121,7 +121,7 @@ def test_the_shipped_weights_can_score_what_they_never_saw():
 
 def test_the_shipped_weights_keep_what_they_evolve():
     kept = []
-    for row in evolve_rows(30, seed=6):
+    for row in evolve_rows(12, seed=6):
         evolve = structq.EvolQuality(lm="nano", mutation_templates={"only": row.method})
         out = evolve(instruction=row.subject.instruction, response=row.original.text or "So.")
         kept.append(out.evolved_response.startswith(row.original.text))

@@ -18,10 +18,10 @@ lm = structq.lm("nano", max_tokens=40)
 from outlines.backends.base import BaseBackend
 from outlines.models.base import Model
 from outlines.processors import OutlinesLogitsProcessor
-from structq.decoding.backend import StructqBackend
-from structq.decoding.processor import RowProcessor
+from structq.decoding.processor import StructqBackend
+from structq.decoding.processor import MatcherProcessor
 
-real, called, answers = RowProcessor.process_logits, [], []
+real, called, answers = MatcherProcessor.process_logits, [], []
 
 def process(self, input_ids, logits):
     called.append(isinstance(self, OutlinesLogitsProcessor))
@@ -32,7 +32,7 @@ def submit(call):
     future.add_done_callback(lambda done: answers.append(done.result()))
     return future
 
-RowProcessor.process_logits = process
+MatcherProcessor.process_logits = process
 model = lm.engine.lm
 model.submit = submit
 structq.EvolQuality(lm=lm)(instruction="Why is the sky blue?", response="Air scatters light.")
@@ -78,5 +78,7 @@ def test_score_slots_are_read_without_a_mask(seen):
 
 @pytest.mark.parametrize("spec", ["vllm/some-model", "openai/gpt-4o-mini"])
 def test_users_of_servers_do_not_pay_for_importing_outlines(spec):
-    code = f"import sys, structq; structq.lm({spec!r}); print('outlines' in sys.modules)"
+    code = (
+        f"import sys, structq; structq.lm({spec!r}, api_key='k'); print('outlines' in sys.modules)"
+    )
     assert run(code).strip() == "False"

@@ -1,7 +1,10 @@
+import ast
 import pickle
 import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,10 @@ import structq
 from structq import errors
 
 ROOT = Path(__file__).parents[1]
+with (ROOT / "pyproject.toml").open("rb") as file:
+    PROJECT = tomllib.load(file)["project"]
+HANDED_IN = {"mlx"}
+"""Imported only for a model that the caller hands in, and that has brought it."""
 
 
 @pytest.mark.parametrize("name", [name for name in structq.__all__ if name != "lm"])
@@ -18,7 +25,8 @@ def test_every_public_name_is_there(name):
 
 
 def test_all_names_the_errors_and_the_lazy_names():
-    public = {*errors.__all__, *structq._HOMES, "__version__"} - {"shorten"}
+    helpers = {"describe_error", "is_fatal", "portable", "shorten"}
+    public = {*errors.__all__, *structq._HOMES, "__version__"} - helpers
     assert set(structq.__all__) == public
     assert structq.__all__ == sorted(structq.__all__)
 
@@ -29,8 +37,49 @@ def test_unknown_name_is_an_attribute_error():
 
 
 def test_version_is_that_of_the_project_file():
-    found = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
-    assert structq.__version__ == found[1]
+    assert structq.__version__ == PROJECT["version"]
+
+
+def imported(folder):
+    """Top-level names that the files of a folder import from elsewhere."""
+    found = set()
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.partition(".")[0])
+    return found - sys.stdlib_module_names - {"structq", "training"}
+
+
+def distributions(names):
+    """Names of the distributions that hold them, as the package index spells them."""
+    known = packages_distributions()
+    return {re.sub(r"[-_.]+", "-", known.get(name, [name])[0]).lower() for name in names}
+
+
+def declared(*extras):
+    wanted = [*PROJECT["dependencies"]]
+    for extra in extras:
+        wanted += PROJECT["optional-dependencies"][extra]
+    return {re.match(r"[\w.-]+", one)[0].lower() for one in wanted}
+
+
+def test_every_import_is_declared_and_nothing_else_is():
+    tools = {"dev", "docs", "test-torch"}
+    extras = PROJECT["optional-dependencies"].keys() - tools - {"train"}
+    assert distributions(imported("structq") - HANDED_IN) == declared(*extras)
+
+
+def test_what_training_imports_is_declared():
+    assert distributions(imported("training")) <= declared("train")
+    assert {"torch", "safetensors"} <= distributions(imported("training"))
+
+
+def test_dspy_is_capped():
+    """A new minor version of it may change the interfaces that engines and adapters implement."""
+    (dspy,) = [one for one in PROJECT["dependencies"] if one.startswith("dspy")]
+    assert re.fullmatch(r"dspy>=[\d.]+,<[\d.]+", dspy)
 
 
 @pytest.mark.parametrize("module", ["structq", "structq.errors", "structq.schemas"])

@@ -45,6 +45,8 @@ class Settings:
 
     minutes: float = 180.0
     """Wall-clock length; the learning rate follows the clock."""
+    steps: int | None = None
+    """Steps to take instead, however long they last; the learning rate follows their count."""
     batch_tokens: int = 4608
     """Tokens of one step, padding included."""
     max_tokens: int = 700
@@ -205,7 +207,10 @@ def _run(
             optimizer.zero_grad(set_to_none=False)
         parts = losses(model, probes, batch)
         sum(WEIGHTS[name] * part for name, part in parts.items()).backward()
-        progress.fill_((time.monotonic() - start) / (60 * settings.minutes))
+        if settings.steps is None:
+            progress.fill_((time.monotonic() - start) / (60 * settings.minutes))
+        else:
+            progress.fill_((step + 1) / settings.steps)
         _average(parameters, progress)
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         for optimizer in optimizers:

@@ -3,8 +3,8 @@
 Knows signatures, schemas and prompts; knows nothing of which LM answers.
 """
 
-from .answers import Answer, Measurement
+from .answers import Answer, read_lines
 from .failures import AnswerError, ContextError, LMCallError
 from .struct_adapter import StructAdapter
 
-__all__ = ["Answer", "AnswerError", "ContextError", "LMCallError", "Measurement", "StructAdapter"]
+__all__ = ["Answer", "AnswerError", "ContextError", "LMCallError", "StructAdapter", "read_lines"]

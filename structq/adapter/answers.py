@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,21 +11,9 @@ from typing import Any
 from dspy.lm15 import Request, Response, TokenLogprob, TopLogprob
 
 from structq.errors import shorten
-from structq.schemas import AnswerFormatError, Form
+from structq.schemas import AnswerFormatError, Form, LabelDistribution, Score
 
-__all__ = ["Answer", "Measurement", "read_answer", "read_lines"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measurement:
-    """The LM's own distribution over the labels of each score, in the order of the scores."""
-
-    labels: tuple[int, ...]
-    """Labels of a distribution, ascending: shape ``(n_labels,)``."""
-    distributions: tuple[tuple[float, ...], ...]
-    """Probabilities of shape ``(n_scores, n_labels)``; each row sums to 1."""
-    label_mass: tuple[float, ...]
-    """Probability that fell on labels at all, before normalising: shape ``(n_scores,)``."""
+__all__ = ["Answer", "read_answer", "read_lines"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +32,8 @@ class Answer:
     """Tokens of the answer, where the LM counts."""
     n_passes: int | None = None
     """Forward passes that the answer took, where the LM counts."""
-    measurement: Measurement | None = None
-    """Label distributions, where the LM measures them or shows its log probabilities."""
+    measurement: tuple[LabelDistribution, ...] | None = None
+    """One a score, where the LM measures them or shows its log probabilities."""
     unmeasured: str | None = None
     """Why there are none, where they were asked for."""
     label_mass: tuple[float, ...] = ()
@@ -89,7 +78,7 @@ def read_answer(
     mass: tuple[float, ...] = ()
     if n_scores and "distributions" in facts:
         measurement = _read_measurement(facts, n_scores, labels)
-        mass = measurement.label_mass
+        mass = tuple(one.label_mass for one in measurement if one.label_mass is not None)
     elif n_scores and request.config.logprobs is not None:
         measurement, unmeasured, mass = _read_logprobs(response, n_scores, labels)
     refusals = [part.text for part in response.message.parts if part.type == "refusal"]
@@ -112,20 +101,29 @@ def read_answer(
 
 def _read_measurement(
     facts: Mapping[str, Any], n_scores: int, labels: tuple[int, ...]
-) -> Measurement:
+) -> tuple[LabelDistribution, ...]:
     rows = tuple(tuple(float(p) for p in row) for row in facts["distributions"])
     fits = tuple(facts.get("labels", ())) == labels and len(rows) == n_scores
     if not fits or any(len(row) != len(labels) or abs(sum(row) - 1) > 1e-6 for row in rows):
         raise AnswerFormatError(
             f"the measurement does not cover {n_scores} scores over {shorten(labels)}"
         )
-    mass = tuple(float(m) for m in facts.get("label_mass", ()))
-    return Measurement(labels=labels, distributions=rows, label_mass=mass)
+    return _distributions(labels, rows, tuple(float(m) for m in facts.get("label_mass", ())))
+
+
+def _distributions(
+    labels: tuple[int, ...], rows: Sequence[tuple[float, ...]], mass: tuple[float, ...]
+) -> tuple[LabelDistribution, ...]:
+    masses = mass or (None,) * len(rows)
+    return tuple(
+        LabelDistribution(labels=labels, probabilities=row, label_mass=m)
+        for row, m in zip(rows, masses, strict=True)
+    )
 
 
 def _read_logprobs(
     response: Response, n_scores: int, labels: tuple[int, ...]
-) -> tuple[Measurement | None, str | None, tuple[float, ...]]:
+) -> tuple[tuple[LabelDistribution, ...] | None, str | None, tuple[float, ...]]:
     """The distributions, why there are none, and the label mass."""
     if not response.logprobs:
         return None, "the server returned no logprobs", ()
@@ -143,10 +141,8 @@ def _read_logprobs(
     found = read_slots(response.text or "", tokens, labels, n_scores)
     if found.distributions is None:
         return None, found.reason, found.label_mass
-    measurement = Measurement(
-        labels=labels, distributions=found.distributions, label_mass=found.label_mass
-    )
-    return measurement, None, found.label_mass
+    rows = _distributions(labels, found.distributions, found.label_mass)
+    return rows, None, found.label_mass
 
 
 def _bytes(token: TokenLogprob | TopLogprob) -> bytes:
@@ -154,19 +150,50 @@ def _bytes(token: TokenLogprob | TopLogprob) -> bytes:
     return token.token.encode() if token.bytes is None else bytes(token.bytes)
 
 
+_LINE_END = re.compile(r"\r\n|\r|\n")
+# A line's marks (of a list, a quotation, a heading), the index, the word, the number.
 _LINE = re.compile(
-    r"^[ \t]*\[(\d{1,6})\][ \t]*Score:[ \t]*(-?\d{1,9})[ \t]*$", re.MULTILINE | re.IGNORECASE
+    r"\s*(?:(?:[-+•>#|–]|\d{1,3}[.)])\s*)*(?:response\s*)?\[\s*(\d{1,6})\s*\]\s*[:.–-]?\s*"
+    r"score\s*[:=]\s*([+-]?\d{1,9}(?:[.,]\d+)?)(?!\w)(.*)",
+    re.IGNORECASE,
 )
+_MARKS = str.maketrans({"*": "", "_": "", "`": "", "−": "-", "【": "[", "】": "]"})
+_RANGE = re.compile(r"\s*(?:-|–|to\b|or\b)\s*\d", re.IGNORECASE)
 
 
-def read_lines(text: str, n_scores: int, labels: Sequence[int]) -> list[int | None]:
+def read_lines(text: str, n_scores: int, labels: Sequence[int]) -> list[Score]:
     """The scores of a text such as ``[2] Score: 4``, by index and never by position.
 
-    A response without a line, with a score off the scale, or with two lines that differ has no
-    score.
+    Bold, bullets and what follows the number change nothing; the number of a list (``1. Score: 3``)
+    is a position and no index. A response without a line, with a score off the scale, or with two
+    lines that differ has no score, and the reason why.
     """
-    found: dict[int, set[int]] = {}
-    for index, score in _LINE.findall(text):
-        found.setdefault(int(index), set()).add(int(score))
-    values = [found.get(i + 1, set()) for i in range(n_scores)]
-    return [next(iter(v)) if len(v) == 1 and v <= set(labels) else None for v in values]
+    found: dict[int, set[str]] = {}
+    # A score may stand in full-width signs; other ends of lines are text of a row that it quotes.
+    for line in _LINE_END.split(unicodedata.normalize("NFKC", text)):
+        if said := _LINE.match(line.translate(_MARKS)):
+            wrong = _RANGE.match(said[3])
+            number = said[2] + (wrong[0] if wrong else "")
+            found.setdefault(int(said[1]), set()).add(_plain(number))
+    return [_score(i + 1, found.get(i + 1, set()), labels) for i in range(n_scores)]
+
+
+def _plain(number: str) -> str:
+    """A whole number without its zeros behind the point; what is none as it stands."""
+    try:
+        return str(int(re.sub(r"[.,]0+\Z", "", number)))
+    except ValueError:
+        return number
+
+
+def _score(index: int, said: set[str], labels: Sequence[int]) -> Score:
+    known = {str(label): label for label in labels}
+    if len(said) == 1 and (number := next(iter(said))) in known:
+        return Score(value=known[number])
+    if not said:
+        reason = f"the answer has no line such as '[{index}] Score: {labels[0]}'"
+    elif len(said) > 1:
+        reason = f"the answer has lines that differ: {' and '.join(sorted(said))}"
+    else:
+        reason = f"the score {next(iter(said))} is off the scale ({labels[0]} to {labels[-1]})"
+    return Score(value=None, reason=reason)

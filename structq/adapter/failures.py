@@ -6,22 +6,24 @@ GEPA turns an ``AdapterParseError`` into feedback on the format, ReAct shortens 
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any
 
+import dspy
 from dspy.utils.exceptions import (
     AdapterParseError,
     ContextWindowExceededError,
     LMAuthError,
+    LMBillingError,
+    LMConfigurationError,
     LMInvalidRequestError,
     LMTransportError,
+    LMUnsupportedModelError,
 )
 from dspy.utils.exceptions import LMError as DSPyLMError
 
-from structq.errors import LMError, OutputError, PromptTooLongError, shorten
-
-if TYPE_CHECKING:
-    from dspy import Signature
+from structq.engines.backends.servers.faults import window_fault
+from structq.errors import LMError, OutputError, PromptTooLongError, portable, shorten
 
 __all__ = ["AnswerError", "ContextError", "LMCallError", "lm_failure"]
 
@@ -30,7 +32,7 @@ class AnswerError(OutputError, AdapterParseError):  # type: ignore[misc]
     """An answer that was cut off, or is not exactly what the schema asks for."""
 
     def __init__(
-        self, reason: str, *, raw: str, finish_reason: str | None, signature: type[Signature]
+        self, reason: str, *, raw: str, finish_reason: str | None, signature: type[dspy.Signature]
     ) -> None:
         message = f"{reason}; the answer was {shorten(raw, 200)}"
         OutputError.__init__(self, message, raw=raw, finish_reason=finish_reason)
@@ -42,6 +44,20 @@ class AnswerError(OutputError, AdapterParseError):  # type: ignore[misc]
         self.parsed_result = None
         self.code = AdapterParseError.default_code
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # DSPy makes the class of a signature as it goes: pickle finds it under no name.
+        restore, (kind, args, facts) = super().__reduce__()
+        fields = {name: (f.annotation, f) for name, f in self.signature.fields.items()}
+        told = portable((fields, self.signature.instructions))
+        return _restore_answer, (restore, kind, args, facts, told)
+
+
+def _restore_answer(
+    restore: Callable[..., AnswerError], kind: Any, args: Any, facts: Any, told: Any
+) -> AnswerError:
+    signature = dspy.Signature(*told) if isinstance(told, tuple) else told
+    return restore(kind, args, {**facts, "signature": signature})
+
 
 class LMCallError(LMError, DSPyLMError):  # type: ignore[misc]
     """The LM could not answer; carries the facts of the DSPy error that caused it."""
@@ -49,6 +65,7 @@ class LMCallError(LMError, DSPyLMError):  # type: ignore[misc]
     def __init__(self, cause: DSPyLMError) -> None:
         LMError.__init__(self, _sentence(cause))
         self.__dict__.update(vars(cause))
+        self.fatal = isinstance(cause, _FATAL) or cause.status in (401, 402, 403, 404)
 
 
 class ContextError(PromptTooLongError, ContextWindowExceededError):  # type: ignore[misc]
@@ -68,6 +85,8 @@ def lm_failure(error: DSPyLMError) -> LMError:
     return LMCallError(error)
 
 
+_FATAL = (LMAuthError, LMBillingError, LMConfigurationError, LMUnsupportedModelError)
+"""What every other call to the LM would meet too."""
 _HINTS = {
     LMAuthError: " (is api_key right?)",
     LMTransportError: " (is the server running, and api_base right?)",
@@ -81,26 +100,13 @@ def _sentence(cause: DSPyLMError) -> str:
     return f"{type(cause).__name__}: {said}{next(hints, '')}"
 
 
-# The engines of structq, then the words of OpenAI and vLLM, of vLLM's later versions, of llama.cpp.
-_SIZES = tuple(
-    re.compile(pattern, re.DOTALL)
-    for pattern in (
-        r"(?P<n>\d+) tokens \(at most (?P<limit>\d+) fit\)",
-        r"maximum context length is (?P<limit>\d+) tokens.*?(?P<n>\d+) tokens",
-        r"prompt \(length (?P<n>\d+)\).*?maximum model length of (?P<limit>\d+)",
-        r"\((?P<n>\d+) tokens\) exceeds the available context size \((?P<limit>\d+)",
-    )
-)
-
-
 def _sizes(error: BaseException | None) -> tuple[int, int] | None:
     """Tokens of the prompt and tokens that fit, from the error or what caused it."""
     while error is not None:
         n_tokens, limit = getattr(error, "n_tokens", None), getattr(error, "limit", None)
         if isinstance(n_tokens, int) and isinstance(limit, int):
             return n_tokens, limit
-        for pattern in _SIZES:
-            if found := pattern.search(str(error)):
-                return int(found["n"]), int(found["limit"])
+        if found := window_fault(str(error)):
+            return found
         error = error.__cause__
     return None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import dspy
@@ -41,14 +40,15 @@ Signature = type[dspy.Signature]
 Fields = Mapping[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Style:
+class Style(NamedTuple):
     """How an answer is asked for."""
 
     form: Form = "json"
     """How the LM writes answers."""
     limits: str = ""
     """What an evolved response must keep to, in sentences."""
+    hints: tuple[str, ...] = ()
+    """What somebody else has to say to the LM, a paragraph each."""
     adds: bool = False
     """An evolved response begins with the response as it is."""
     template: str | None = None
@@ -88,6 +88,10 @@ def render_prompt(signature: Signature, inputs: Fields, style: Style) -> str:
         InputError: An input is missing, is not text, or cannot be sent.
         TemplateError: The signature's instructions are a template that cannot be rendered.
     """
+    return "\n\n".join((_prompt(signature, inputs, style), *style.hints))
+
+
+def _prompt(signature: Signature, inputs: Fields, style: Style) -> str:
     kind, outputs = _asks(signature), outputs_of(signature)
     if kind == "evolved_response":
         return render_evolve(
@@ -125,7 +129,7 @@ def render_demos(
 ) -> list[dict[str, str]]:
     """Earlier turns, a pair for each demo that has every field; K may differ between demos."""
     turns = []
-    style = replace(style, limits="")  # those of this row
+    style = style._replace(limits="", hints=())  # those of this row
     for demo in demos:
         if any(demo.get(name) is None for name in signature.fields):
             continue

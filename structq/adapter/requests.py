@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Mapping, Sequence
+from concurrent.futures import CancelledError as CancelledFuture
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -12,6 +13,7 @@ import dspy
 from dspy.lm15 import Config, Message, Request, Response, request_from_openai_chat
 from dspy.utils.exceptions import LMError as DSPyLMError
 
+from structq.errors import LMError
 from structq.schemas import FORMS, Form
 
 from .failures import lm_failure
@@ -167,7 +169,9 @@ def ask(lm: dspy.BaseLM, request: Request, settings: Mapping[str, Any]) -> Respo
     try:
         response: Response = lm(request, **settings)
     except DSPyLMError as error:
-        raise lm_failure(error) from error
+        raise _failure(error) from error
+    except CancelledFuture as error:
+        raise LMError(_CLOSED) from error
     return response
 
 
@@ -179,5 +183,19 @@ async def ask_async(lm: dspy.BaseLM, request: Request, settings: Mapping[str, An
     try:
         response: Response = await lm.acall(request, **settings)
     except DSPyLMError as error:
-        raise lm_failure(error) from error
+        raise _failure(error) from error
+    except (asyncio.CancelledError, CancelledFuture) as error:
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
+            raise  # it is the caller who gives up, and not the LM
+        raise LMError(_CLOSED) from error
     return response
+
+
+def _failure(error: DSPyLMError) -> LMError:
+    causes = error.__cause__, error.__context__
+    closed = any(isinstance(cause, CancelledFuture) for cause in causes)
+    return LMError(_CLOSED) if closed else lm_failure(error)
+
+
+_CLOSED = "the LM gave the call up: it was closed"

@@ -14,6 +14,7 @@ from structq.signatures import registered, score_call
 from structq.templates import LEAD
 
 from .answers import Answer, read_answer, read_lines
+from .around import Asked, aoverhear, areported, listening, overhear, reported, unstreamed
 from .failures import AnswerError
 from .messages import (
     Style,
@@ -60,6 +61,7 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         system_prompt: Text of the system message; none by default.
         score_template: Jinja2 text in place of the packaged score prompt.
         as_text: Ask for scores as lines of text, with no schema.
+        partial: Take lines that leave a response without a score.
         form: How answers are written, see `structq.schemas.Form`; by default as the LM says.
         limits: What an evolved response must keep to, in sentences for the LM.
         rules: What an evolved response must be, named as in `structq.decoding.TextRules`: held to
@@ -69,6 +71,8 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         on_answer: Called with every answer as it came, before it is checked. This is how label
             distributions and token counts reach a module: predictions hold output fields and
             nothing else, so that traces and demos stay clean.
+        around: The adapter in whose place this one stands: what it would have added to a call is
+            said to the LM, and its callbacks are called.
 
     Example:
         >>> with dspy.context(adapter=StructAdapter()):
@@ -81,17 +85,22 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         system_prompt: str | None = None,
         score_template: str | None = None,
         as_text: bool = False,
+        partial: bool = True,
         form: Form | None = None,
         limits: str = "",
         rules: Mapping[str, Any] | None = None,
         check: Callable[[Mapping[str, Any]], str | None] | None = None,
         broken: Sequence[tuple[str, str]] = (),
         on_answer: Callable[[Answer], None] | None = None,
+        around: dspy.Adapter | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(callbacks=around.callbacks if around else None)
+        self.around = around
+        self.hints: tuple[str, ...] = ()
         self.system_prompt = system_prompt
         self.score_template = score_template
         self.as_text = as_text
+        self.partial = partial
         self.form = form
         self.limits = limits
         self.rules = dict(rules or {})
@@ -114,15 +123,21 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
             OutputError: The answer was cut off or breaks the schema.
             LMError: The LM could not answer.
         """
-        signature, style = call_signature(signature, inputs), self._style(lm)
+        asked = overhear(self.around, signature, demos, inputs)
+        self.hints = asked.hints
+        signature, style = call_signature(signature, asked.inputs), self._style(lm)
         strict = self._strict(signature, style)
         wire = None if strict is None else format_for(lm, strict)
-        request = self._request(lm, lm_kwargs, signature, demos, inputs, style, wire)
+        request = self._request(lm, lm_kwargs, signature, asked, style, wire)
         n_answers, settings = call_settings(lm, lm_kwargs)
-        return [
-            self._read(lm, signature, style, request, ask(lm, request, _one(settings, i)))
-            for i in range(n_answers)
-        ]
+        answers, listeners = [], listening()
+        for i in range(n_answers):
+            with unstreamed(listeners):
+                response = ask(lm, request, _one(settings, i))
+            answers.append(self._read(lm, signature, style, request, response))
+        if listeners:
+            reported(listeners, answers[0])
+        return answers
 
     async def acall(
         self,
@@ -133,17 +148,21 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         inputs: Mapping[str, Any],
     ) -> list[dict[str, Any]]:
         """As a call, awaiting the LM."""
-        signature, style = call_signature(signature, inputs), self._style(lm)
+        asked = await aoverhear(self.around, signature, demos, inputs)
+        self.hints = asked.hints
+        signature, style = call_signature(signature, asked.inputs), self._style(lm)
         strict = self._strict(signature, style)
         wire = None if strict is None else await format_for_async(lm, strict)
-        request = self._request(lm, lm_kwargs, signature, demos, inputs, style, wire)
+        request = self._request(lm, lm_kwargs, signature, asked, style, wire)
         n_answers, settings = call_settings(lm, lm_kwargs)
-        return [
-            self._read(
-                lm, signature, style, request, await ask_async(lm, request, _one(settings, i))
-            )
-            for i in range(n_answers)
-        ]
+        answers, listeners = [], listening()
+        for i in range(n_answers):
+            with unstreamed(listeners):
+                response = await ask_async(lm, request, _one(settings, i))
+            answers.append(self._read(lm, signature, style, request, response))
+        if listeners:
+            await areported(listeners, answers[0])
+        return answers
 
     def format(
         self, signature: Signature, demos: Sequence[Mapping[str, Any]], inputs: Mapping[str, Any]
@@ -183,7 +202,11 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
     def _parse(self, signature: Signature, completion: str, style: Style) -> dict[str, Any]:
         call = score_call(signature)
         if self.as_text and call is not None:
-            return {"scores": read_lines(completion, call.n_responses, call.scale)}
+            found = read_lines(completion, call.n_responses, call.scale)
+            missing = [f"response {i}: {s.reason}" for i, s in enumerate(found, 1) if s.reason]
+            if missing and not self.partial:
+                raise self._error(signature, "; ".join(missing), completion, None)
+            return {"scores": [None if s.value is None else int(s.value) for s in found]}
         field = style.text_field(signature)
         try:
             answer = completion if field is None else to_json({field: self._stripped(completion)})
@@ -221,6 +244,7 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         return Style(
             form=self.form or best_form(lm),
             limits=self.limits,
+            hints=self.hints,
             adds=bool(self.rules.get("anchored")),
             template=self.score_template,
             as_text=self.as_text,
@@ -237,12 +261,15 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         lm: dspy.BaseLM,
         lm_kwargs: Mapping[str, Any],
         signature: Signature,
-        demos: Sequence[Mapping[str, Any]],
-        inputs: Mapping[str, Any],
+        asked: Asked,
         style: Style,
         wire: dict[str, Any] | None,
     ) -> Request:
-        messages = self._messages(signature, demos, inputs, style)
+        if self.callbacks or dspy.settings.callbacks:  # who listens to formats hears them
+            with dspy.context(lm=lm):
+                messages = self.format(signature, asked.demos, asked.inputs)
+        else:
+            messages = self._messages(signature, asked.demos, asked.inputs, style)
         extensions = self._extensions(lm, signature, style, wire)
         scores = wire is not None and score_call(signature) is not None
         top = top_logprobs(lm) if scores and not measures_labels(lm) else None
@@ -314,7 +341,11 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         if reason := self._useless(signature, answer):
             raise self._error(signature, reason, answer.raw, finish)
         try:
-            fields = self._parse(signature, answer.raw, style)
+            if self.callbacks or dspy.settings.callbacks:
+                with dspy.context(lm=lm):
+                    fields = self.parse(signature, answer.raw)
+            else:
+                fields = self._parse(signature, answer.raw, style)
         except AnswerError as error:
             error.finish_reason = finish
             raise

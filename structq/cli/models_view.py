@@ -7,56 +7,38 @@ standard output.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from rich.text import Text
 
-from structq.engines.options import Option, all_options
+from structq.cli.terminal import View, cell, console, one_line
+from structq.engines.kinds import all_options
+from structq.engines.options import Option
 from structq.engines.store import Kept
 
 __all__ = ["PullView", "show_models", "show_options"]
 
 
-class PullView:
+class PullView(View):
     """Lines and a bar for one pull; a `structq.engines.store.Watcher`."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-            disable=not self._console.is_terminal,
-        )
-        self._task = self._progress.add_task("", visible=False)
-
-    def __enter__(self) -> PullView:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
+        columns = TextColumn("{task.description}", markup=False), BarColumn()
+        super().__init__(*columns, DownloadColumn(), TimeRemainingColumn(), visible=False)
 
     def say(self, text: str) -> None:
         """One line above the bar, which goes until the next step has one."""
         self._progress.update(self._task, visible=False)
-        self._console.print(Text(text))
+        self._console.print(cell(text))
 
     def show(self, step: str, n_bytes: int, total: int) -> None:
         """How far a step is, in bytes."""
         self._progress.update(
-            self._task, description=step, completed=n_bytes, total=total, visible=n_bytes < total
+            self._task,
+            description=one_line(step),
+            completed=n_bytes,
+            total=total,
+            visible=n_bytes < total,
         )
 
 
@@ -68,7 +50,7 @@ def show_models(known: Sequence[Kept]) -> None:
         entry = one.entry
         size = f"{one.n_bytes / 1e6:,.1f} MB" if one.n_bytes else "-"
         where = f"structq pull {entry.name}" if one.path is None else str(one.path)
-        table.add_row(*map(Text, (entry.name, entry.licence, size, where, entry.about)))
+        table.add_row(*map(cell, (entry.name, entry.licence, size, where, entry.about)))
     _print(table)
 
 
@@ -77,18 +59,18 @@ def show_options() -> None:
     table = _table("kind", "option", "type", "default", "what it does")
     for kind, options in all_options().items():
         if not options:
-            table.add_row(*map(Text, (kind, "-", "", "", "no options of its own")))
+            table.add_row(*map(cell, (kind, "-", "", "", "no options of its own")))
         for i, (name, option) in enumerate(options.items()):
-            table.add_row(*map(Text, _cells(kind if i == 0 else "", name, option)))
+            table.add_row(*map(cell, _cells(kind if i == 0 else "", name, option)))
         table.add_section()
     _print(table)
 
 
 def _print(table: Table) -> None:
-    console = Console(highlight=False, emoji=False)
-    if not console.is_terminal:  # a line of a file need not end where a screen does
-        console.width = 200
-    console.print(table)
+    out = console(stderr=False)
+    if not out.is_terminal:  # a line of a file need not end where a screen does
+        out.width = 200
+    out.print(table)
 
 
 def _cells(kind: str, name: str, option: Option) -> tuple[str, ...]:

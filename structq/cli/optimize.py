@@ -3,222 +3,119 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from pydantic import Field
 
-from structq.cli.shared import (
-    EXIT_INTERRUPTED,
-    EXIT_ROWS_FAILED,
-    ApiBase,
-    Limit,
-    Lm,
-    MaxAddedWords,
-    MaxTokens,
-    Permutations,
-    Preserve,
-    Program,
-    Scale,
-    Source,
-    SystemPrompt,
-    Temperature,
-    Window,
-    complain,
-    load_program,
-    opened,
-    parse_scale,
-)
-from structq.cli.shared import Keep as _Keep
+from structq.cli.options import Given, Lm, LmSettings, Program, Source, lm_options, takes
+from structq.cli.tasks import evolver, opened, scorer
+from structq.cli.terminal import EXIT_INTERRUPTED, EXIT_ROWS_FAILED, say
 from structq.data import EVOLVING, read_jsonl
-from structq.errors import InputError, StructqError
+from structq.errors import InputError
+from structq.modules.settings import MAX_SEED, EvolOptions, ScorerOptions, Settings, Shown
+from structq.runs.settings import RunSettings
 
 if TYPE_CHECKING:
     import dspy
 
-    from structq.modules import EvolQuality
-
 __all__ = ["optimize"]
-
-
-class Proposer(StrEnum):
-    """Who writes new templates."""
-
-    library = "library"
-    reflective = "reflective"
-    paraphrase = "paraphrase"
-    crossover = "crossover"
-
 
 Tuned = Annotated[str, typer.Option("--output", "-o", help="The tuned program, as JSON.")]
 MaxCalls = Annotated[int, typer.Option(min=1, help="Most LM calls, of every kind.")]
-MaxSeconds = Annotated[
-    float | None, typer.Option(help="When to end the search and go on to the verdict.")
-]
-ScorerLm = Annotated[str | None, typer.Option(metavar="LM", help="The judge; by default --lm.")]
-ProposerLm = Annotated[
-    str | None, typer.Option(metavar="LM", help="Who writes, where an LM does; by default --lm.")
-]
-Proposers = Annotated[
-    list[Proposer] | None,
-    typer.Option("--proposer", help="Source of new sentences; may be given several times."),
-]
-Valid = Annotated[
-    str | None,
-    typer.Option(metavar="FILE", help="Rows for the verdict; by default half of DATA."),
-]
-Checkpoint = Annotated[
-    str | None,
-    typer.Option(metavar="FILE", help="Keeps every answer; if it is there, goes on from it."),
-]
-Level = Annotated[float, typer.Option(help="How often, at most, no gain may pass for one.")]
-LengthPenalty = Annotated[
-    float, typer.Option(min=0.0, help="Taken off the gain for each 100 added words.")
-]
-LearnWeights = Annotated[
-    bool, typer.Option("--learn-weights", help="Draw better mutations more often, too.")
-]
-TuningSeed = Annotated[int, typer.Option(min=0, help="Fixes every draw of the search.")]
+_Lm = Annotated[str | None, Shown("LM")]
+_File = Annotated[str | None, Shown("PATH")]
 
 
+class TuningSettings(Settings):
+    """What may be said about a search for templates."""
+
+    proposer: Annotated[list[str], Shown("library|reflective|paraphrase|crossover")] = Field(
+        default_factory=list,
+        description="Source of new sentences, by default the library; may be given several times.",
+    )
+    scorer_lm: _Lm = Field(default=None, description="The judge; by default --lm.")
+    proposer_lm: _Lm = Field(
+        default=None, description="Who writes, where an LM does; by default --lm."
+    )
+    valid: _File = Field(
+        default=None, description="Rows for the verdict; by default half of the rows."
+    )
+    checkpoint: _File = Field(
+        default=None, description="Keeps every answer; if it is there, goes on from it."
+    )
+    max_seconds: float | None = Field(
+        default=None, gt=0, description="When to end the search and go on to the verdict."
+    )
+    level: float = Field(
+        default=0.05, gt=0, lt=1, description="How often, at most, no gain may pass for one."
+    )
+    length_penalty: float = Field(
+        default=0.0, ge=0, description="Taken off the gain for each 100 added words."
+    )
+    learn_weights: bool = Field(default=False, description="Draw better mutations more often, too.")
+    seed: int = Field(default=0, ge=0, le=MAX_SEED, description="Fixes every draw of the search.")
+
+
+_OPTIMIZERS = ("max_seconds", "level", "learn_weights", "seed", "checkpoint")
+
+
+@takes(
+    TuningSettings, EvolOptions, ScorerOptions, LmSettings, RunSettings,
+    without=("num_evolutions", "store_evolutions", "include_original_response", "on_error"),
+)  # fmt: skip
 def optimize(
-    ctx: typer.Context,
-    data: Source,
-    out: Tuned,
-    lm: Lm,
-    max_lm_calls: MaxCalls,
-    api_base: ApiBase = None,
-    scorer_lm: ScorerLm = None,
-    proposer_lm: ProposerLm = None,
-    proposer: Proposers = None,
-    valid: Valid = None,
-    program: Program = None,
-    checkpoint: Checkpoint = None,
-    max_seconds: MaxSeconds = None,
-    level: Level = 0.05,
-    length_penalty: LengthPenalty = 0.0,
-    learn_weights: LearnWeights = False,
-    preserve: Preserve = _Keep.none,
-    max_added_words: MaxAddedWords = None,
-    scale: Scale = None,
-    permutations: Permutations = 1,
-    system_prompt: SystemPrompt = None,
-    seed: TuningSeed = 0,
-    limit: Limit = None,
-    window: Window = 32,
-    max_tokens: MaxTokens = None,
-    temperature: Temperature = None,
-) -> None:
+    data: Source, out: Tuned, lm: Lm, max_lm_calls: MaxCalls, given: Given, program: Program = None
+) -> int:
     """Tune the mutation templates for your rows, LM and judge; keep them only if proven better."""
-    command = _Command(ctx.params)
-    try:
-        code = command.run()
-    except (StructqError, OSError) as error:
-        code = complain(error)
-    except KeyboardInterrupt:
-        typer.echo("structq: interrupted", err=True)
-        code = EXIT_INTERRUPTED
-    raise typer.Exit(code)
+    settings, run = TuningSettings.picked(given), RunSettings.picked(given)
+    trainset, n_bad = _read(data, run.limit)
+    valset, n_bad_valid = (None, 0) if settings.valid is None else _read(settings.valid, run.limit)
+    _check_writable(out)
+    import structq
 
+    def open_lm(spec: str | None, **own: Any) -> dspy.BaseLM | None:
+        return None if spec is None else structq.lm(spec, **others, **own)
 
-@dataclass
-class _Rows:
-    """Good rows of a file, and how many were not."""
+    others = lm_options(given, seed=settings.seed)
+    api_base = others.pop("api_base", None)
+    writer = open_lm(lm, **({} if api_base is None else {"api_base": api_base}))
+    options = {name: value for name, value in given.items() if name != "seed"}
+    student, judge = evolver(options, program), scorer(options)
+    student.lm, student.n_in_flight = writer, run.window
+    judge.lm = open_lm(settings.scorer_lm) or writer
+    from structq.cli.optimize_view import OptimizeView
 
-    good: list[dict[str, Any]]
-    n_bad: int
-
-
-class _Command:
-    """One run of the command; what can fail before the first LM call fails first."""
-
-    def __init__(self, options: dict[str, Any]) -> None:
-        self._options = options
-        self._n_bad = 0
-
-    def run(self) -> int:
-        """Tunes, writes and sums up; returns the exit code."""
-        option = self._options
-        trainset = self._read(option["data"])
-        valset = None if option["valid"] is None else self._read(option["valid"])
-        _check_writable(option["out"])
-        import structq
-
-        lm = self._lm(option["lm"], api_base=option["api_base"])
-        student = self._student(lm)
-        from structq.cli.optimize_view import OptimizeView
-
-        with OptimizeView(total=option["max_lm_calls"]) as view:
-            optimizer = structq.TemplateOptimizer(
-                structq.QualityGain(self._scorer(lm), length_penalty=option["length_penalty"]),
-                proposer=[one.value for one in option["proposer"] or (Proposer.library,)],
-                proposer_lm=self._other_lm("proposer_lm"),
-                on_progress=view.show,
-                **{name: option[name] for name in _SAME},
-            )
-            tuned = optimizer.compile(student, trainset=trainset, valset=valset)
-        result = tuned.optimization
-        if result.interrupted:
-            view.summarise(result, kept=option["checkpoint"])
-            return EXIT_INTERRUPTED
-        tuned.save(option["out"])
-        view.summarise(result, written=option["out"])
-        return EXIT_ROWS_FAILED if self._n_bad else 0
-
-    def _read(self, path: str) -> list[dict[str, Any]]:
-        """The good rows of a file; each bad one is named."""
-        rows = []
-        for row in opened(read_jsonl(path, EVOLVING), limit=self._options["limit"]):
-            if row.error is None:
-                rows.append(row.values)
-            else:
-                self._n_bad += 1
-                typer.echo(str(row.error), err=True)
-        return rows
-
-    def _student(self, lm: dspy.BaseLM) -> EvolQuality:
-        import structq
-
-        option = self._options
-        path = option["program"]
-        student = structq.EvolQuality() if path is None else load_program(path)
-        student.lm, student.n_in_flight = lm, option["window"]
-        if option["preserve"] != _Keep.none:
-            student.preserve = option["preserve"].value
-        for name in ("max_added_words", "system_prompt"):
-            if option[name] is not None:
-                setattr(student, name, option[name])
-        return student
-
-    def _scorer(self, lm: dspy.BaseLM) -> Any:
-        import structq
-
-        option = self._options
-        return structq.QualityScorer(
-            scale=parse_scale(option["scale"]),
-            permutations=option["permutations"],
-            system_prompt=option["system_prompt"],
-            lm=self._other_lm("scorer_lm") or lm,
+    with OptimizeView(total=max_lm_calls) as view:
+        optimizer = structq.TemplateOptimizer(
+            structq.QualityGain(judge, length_penalty=settings.length_penalty),
+            max_lm_calls=max_lm_calls,
+            proposer=settings.proposer or "library",
+            proposer_lm=open_lm(settings.proposer_lm),
+            on_progress=view.show,
+            **{name: getattr(settings, name) for name in _OPTIMIZERS},
         )
-
-    def _other_lm(self, name: str) -> dspy.BaseLM | None:
-        spec = self._options[name]
-        return None if spec is None else self._lm(spec)
-
-    def _lm(self, spec: str, **options: Any) -> dspy.BaseLM:
-        import structq
-
-        for name in ("max_tokens", "temperature"):
-            options[name] = self._options[name]
-        given = {name: value for name, value in options.items() if value is not None}
-        if self._options["temperature"]:
-            given["seed"] = self._options["seed"]
-        return structq.lm(spec, **given)
+        tuned = optimizer.compile(student, trainset=trainset, valset=valset)
+    result = tuned.optimization
+    if result.interrupted:
+        view.summarise(result, kept=settings.checkpoint)
+        return EXIT_INTERRUPTED
+    tuned.save(out)
+    view.summarise(result, written=out)
+    return EXIT_ROWS_FAILED if n_bad + n_bad_valid else 0
 
 
-_SAME = ("max_lm_calls", "max_seconds", "level", "learn_weights", "seed", "checkpoint")
+def _read(path: str, limit: int | None) -> tuple[list[dict[str, Any]], int]:
+    """The good rows of a file, and how many were not: each of those is named."""
+    good, n_bad = [], 0
+    for row in opened(read_jsonl(path, EVOLVING), limit=limit):
+        if row.error is None:
+            good.append(row.values)
+        else:
+            n_bad += 1
+            say(str(row.error))
+    return good, n_bad
 
 
 def _check_writable(path: str) -> None:

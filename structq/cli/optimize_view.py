@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import TracebackType
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from structq.cli.terminal import View, cell, one_line, two_columns
 from structq.optimize.result import Optimization
 from structq.optimize.result import Progress as Standing
 from structq.optimize.verdict import Gain
@@ -16,7 +15,7 @@ from structq.optimize.verdict import Gain
 __all__ = ["OptimizeView", "result_lines"]
 
 
-class OptimizeView:
+class OptimizeView(View):
     """Progress in LM calls, and the summary.
 
     Args:
@@ -24,30 +23,16 @@ class OptimizeView:
     """
 
     def __init__(self, *, total: int) -> None:
-        self._console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
-        self._progress = Progress(
+        super().__init__(
             TextColumn("optimize"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("LM calls  {task.fields[lead]}"),
             TimeElapsedColumn(),
-            console=self._console,
-            transient=True,
-            disable=not self._console.is_terminal,
+            title="optimize",
+            total=total,
+            lead="",
         )
-        self._task = self._progress.add_task("optimize", total=total, lead="")
-
-    def __enter__(self) -> OptimizeView:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
 
     def show(self, standing: Standing) -> None:
         """Where the search stands: calls, and the lead of the best, which is no proof."""
@@ -61,23 +46,18 @@ class OptimizeView:
     ) -> None:
         """The verdict, the gain of each mutation, what it cost, and where it is."""
         for note in result.notes:
-            self._console.print(note, markup=False)
-        table = Table.grid(padding=(0, 2))
-        table.add_column()
-        table.add_column()
-        for name, value in result_lines(result):
-            table.add_row(name, value)
-        self._console.print(table)
+            self._console.print(cell(note))
+        self._console.print(two_columns(result_lines(result)))
         if result.gains:
             self._console.print()
             self._console.print(_gains(result))
             self._console.print()
         if written is not None:
             what = "tuned" if result.verdict.accepted else "unchanged"
-            self._console.print(f"{what} program in {written}", markup=False)
+            self._console.print(cell(f"{what} program in {written}"))
         elif kept is not None:
             again = f"the same command goes on from {kept}"
-            self._console.print(f"no program was written; {again}", markup=False)
+            self._console.print(cell(f"no program was written; {again}"))
         else:
             self._console.print("no program was written (--checkpoint FILE would keep the answers)")
 
@@ -96,7 +76,7 @@ def result_lines(result: Optimization) -> Iterator[tuple[str, str]]:
     yield "trials", f"{result.n_trials:,}"
     if result.failures:
         reason, n = max(result.failures.items(), key=lambda item: item[1])
-        shown = "".join(char if char.isprintable() else " " for char in reason[:120])
+        shown = one_line(reason[:120])
         yield "failed trials", f"{sum(result.failures.values()):,} ({n:,} times: {shown})"
     yield "seconds", f"{result.seconds:.1f}"
 
@@ -107,7 +87,7 @@ def _gains(result: Optimization) -> Table:
     table.add_column("gain")
     for name, gain in result.gains.items():
         kept = "" if name in result.changed else "  (same template)"
-        table.add_row(name, f"{_interval(gain)}{kept}")
+        table.add_row(cell(name), cell(f"{_interval(gain)}{kept}"))
     return table
 
 

@@ -10,23 +10,21 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
-__all__ = ["show_rows", "spread", "visible"]
+from structq.cli.terminal import cell
+
+__all__ = ["show_rows", "spread"]
 
 _BESIDE = 36
 """Characters that a text needs to stand beside another one."""
-_JOINERS = "\u200c\u200d"  # no space of their own, and parts of words and signs in many scripts
 
 
 def show_rows(rows: Sequence[Mapping[str, Any]], console: Console, *, n: int) -> None:
     """Prints ``n`` of the rows that ``EvolveAndScore`` made; a failed one with its reason."""
     for row in spread(rows, n):
-        console.print(Text(visible(str(row.get("instruction", ""))), style="bold"))
+        console.print(cell(row.get("instruction", ""), style="bold"))
         error = row["metadata"]["error"]
-        console.print(
-            Text(visible(f"failed: {error['message']}")) if error else _table(row, console)
-        )
+        console.print(cell(f"failed: {error['message']}") if error else _table(row, console))
         console.print()
 
 
@@ -36,25 +34,14 @@ def spread(rows: Sequence[Any], n: int) -> list[Any]:
     return [rows[i * len(rows) // n] for i in range(n)]
 
 
-def visible(text: str) -> str:
-    """The text with escapes in place of what would move a cursor or turn a line around."""
-    return "".join(map(_visible, text.replace("\r\n", "\n").replace("\t", "    ")))
-
-
-def _visible(char: str) -> str:
-    if char.isprintable() or char == "\n" or char in _JOINERS:
-        return char
-    return " " if char in "\u00a0\u202f\u2009\u3000" else ascii(char)[1:-1]
-
-
 def _table(row: Mapping[str, Any], console: Console) -> Table:
     """Side by side where there is room, else one below the other; the best has a star."""
-    texts = [Text(visible(text)) for text in row["responses"]]
+    texts = list(map(cell, row["responses"]))
     names = ["original", *row["mutations"]]
     scores = row["expected_scores"] or row["scores"]
     best = row["responses"].index(row["best_response"])
     heads = [
-        Text(visible(f"{'* ' if i == best else ''}{name}, score {_score(score)}"))
+        cell(f"{'* ' if i == best else ''}{name}, score {_score(score)}")
         for i, (name, score) in enumerate(zip(names, scores, strict=True))
     ]
     if len(texts) * _BESIDE <= console.width:

@@ -14,15 +14,20 @@ from structq.errors import InputError
 
 __all__ = ["JsonlWriter", "write_jsonl"]
 
-# JSON allows these inside texts, but readers that split lines as ``str.splitlines`` does would cut
-# a row in two there. The escapes stand for the same characters.
-_LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\u0085\u2028\u2029"}
+# JSON allows these inside texts. But readers that split lines as ``str.splitlines`` does would cut
+# a row in two, and a terminal obeys control codes and marks that turn a line around. The escapes
+# stand for the same characters.
+_ESCAPED = {
+    ord(char): f"\\u{ord(char):04x}"
+    for char in (*map(chr, range(0x7F, 0xA0)), *"\u061c\u200e\u200f\u2028\u2029\ufeff",
+                 *"\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+}  # fmt: skip
 
 
 class JsonlWriter:
     """A JSON Lines file that grows by one whole row at a time.
 
-    UTF-8 without escapes except for the characters that some readers take for a line end. Each row
+    UTF-8 without escapes except for what some readers take for a line end or a command. Each row
     goes to the operating system at once, so an interrupted run keeps every finished row. An
     existing file is replaced, missing folders are made.
 
@@ -50,7 +55,7 @@ class JsonlWriter:
         """
         try:
             line = json.dumps(dict(values), ensure_ascii=False, allow_nan=False)
-            content = line.translate(_LINE_ENDS).encode("utf8") + b"\n"
+            content = line.translate(_ESCAPED).encode("utf8") + b"\n"
         except (TypeError, ValueError, RecursionError) as error:
             raise InputError(f"the row has no JSON form: {error}", field="output") from error
         self._file.write(content)

@@ -14,23 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from structq.decoding.bounds import guarded
-from structq.decoding.mask import TokenMask
-from structq.decoding.text import Cut, Enders, TextMatcher, TextRules
+from structq.decoding.rules import Cut, TextRules
+from structq.decoding.schema_grammar import json_grammar, text_grammar
+from structq.decoding.text import Enders, TextMatcher
 from structq.decoding.vocabulary import Vocabulary
 from structq.errors import LMError, SchemaError, shorten
-from structq.schemas.support import unsupported
 
-__all__ = ["Grammars", "RowMatcher", "schema_text"]
+__all__ = ["GrammarMatcher", "Grammars", "TokenMask", "schema_text"]
 
-# Whitespace is never flexible: such a grammar lets a model emit it without end.
-_COMPACT = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}
-_SPACED = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
-# Escapes of free text. Without \b, \f and \u a model that starts to write \frac or \beta has to
-# write \\frac or \\beta.
-_ESCAPES = '"\\nrt'
 # A schema that itself names a control character, or has a pattern, needs all of them.
 _NAMES_CONTROLS = re.compile(r'(?<!\\)(?:\\\\)*\\(?:b|f|u00[01]|u007f)|"pattern":')
+_BITS = np.arange(32, dtype=np.uint32)
+# With at most one word in this many not zero, naming the tokens is faster than spreading the bits.
+_SPARSE = 16
 
 
 class Grammars:
@@ -61,7 +57,7 @@ class Grammars:
         self._lock = threading.Lock()
         self._enders: dict[bool, Enders] = {}
 
-    def matcher(self, schema: Mapping[str, Any], *, spaced: bool = True) -> RowMatcher:
+    def matcher(self, schema: Mapping[str, Any], *, spaced: bool = True) -> GrammarMatcher:
         """A fresh matcher, at the start of an answer that obeys ``schema``.
 
         Raises:
@@ -69,7 +65,7 @@ class Grammars:
         """
         return self._fresh(schema, spaced=spaced, all_controls=False)
 
-    def regex_matcher(self, regex: str) -> RowMatcher:
+    def regex_matcher(self, regex: str) -> GrammarMatcher:
         """A fresh matcher of texts that a regular expression matches as a whole.
 
         Raises:
@@ -77,13 +73,13 @@ class Grammars:
         """
         try:
             grammar = llguidance.LLMatcher.grammar_from_regex(regex)
-            return RowMatcher(self._matcher(grammar, "regex"), self.vocabulary)
+            return GrammarMatcher(self._matcher(grammar, "regex"), self.vocabulary)
         except ValueError as error:
             raise SchemaError(
                 f"the regex cannot be guaranteed: {error}", keyword="regex"
             ) from error
 
-    def lark_matcher(self, lark: str) -> RowMatcher:
+    def lark_matcher(self, lark: str) -> GrammarMatcher:
         """A fresh matcher of the texts of a context-free grammar, in Lark's notation.
 
         Raises:
@@ -91,7 +87,7 @@ class Grammars:
         """
         try:
             grammar = llguidance.LLMatcher.grammar_from_lark(lark)
-            return RowMatcher(self._matcher(grammar, "grammar"), self.vocabulary)
+            return GrammarMatcher(self._matcher(grammar, "grammar"), self.vocabulary)
         except ValueError as error:
             raise SchemaError(f"the grammar cannot be read: {error}", keyword="grammar") from error
 
@@ -111,7 +107,7 @@ class Grammars:
 
     def _fresh(
         self, schema: Mapping[str, Any] | None, *, spaced: bool, all_controls: bool
-    ) -> RowMatcher:
+    ) -> GrammarMatcher:
         # Keys keep their order: it is the order in which the answer has them.
         text = "" if schema is None else schema_text(schema)
         all_controls = all_controls or _NAMES_CONTROLS.search(text) is not None
@@ -124,15 +120,15 @@ class Grammars:
                 if len(self._compiled) > self._max_schemas:
                     self._compiled.popitem(last=False)
             self._compiled.move_to_end(key)
-            return RowMatcher(prototype.deep_copy(), self.vocabulary)
+            return GrammarMatcher(prototype.deep_copy(), self.vocabulary)
 
     def _compile(
         self, schema: Mapping[str, Any] | None, *, spaced: bool, all_controls: bool
     ) -> llguidance.LLMatcher:
         grammar = (
-            _text_grammar(all_controls)
+            text_grammar(all_controls)
             if schema is None
-            else _grammar(schema, spaced, all_controls)
+            else json_grammar(schema, spaced, all_controls)
         )
         return self._matcher(str(grammar), "schema")
 
@@ -144,7 +140,7 @@ class Grammars:
         return matcher
 
 
-class RowMatcher:
+class GrammarMatcher:
     """What one row may say next. Not to be shared between threads.
 
     The order of calls is: ``apply`` to the logits, choose a token, ``consume`` it; ``forced``
@@ -233,6 +229,60 @@ class RowMatcher:
             raise LMError(f"the grammar gave up: {reason}")
 
 
+class TokenMask:
+    """Which of ``n_vocab`` tokens are allowed. Its methods are valid until the words change.
+
+    Args:
+        n_vocab: Tokens; bits past them are ignored.
+    """
+
+    def __init__(self, n_vocab: int) -> None:
+        self.words: NDArray[np.uint32] = np.zeros((n_vocab + 31) // 32, dtype=np.uint32)
+        """Shape ``(ceil(n_vocab / 32),)``; the lowest bit of the first word is token 0."""
+        self._n_vocab = n_vocab
+
+    def tokens(self) -> NDArray[np.intp]:
+        """Ids of the allowed tokens, ascending."""
+        used = np.flatnonzero(self.words)
+        if not self._is_sparse(used):
+            return np.flatnonzero(self.spread())
+        at, bit = np.nonzero(self.words[used][:, None] >> _BITS & 1)
+        found: NDArray[np.intp] = 32 * used[at] + bit
+        return found[found < self._n_vocab]
+
+    @property
+    def is_single(self) -> bool:
+        """Whether one token alone is allowed."""
+        used = self.words[np.flatnonzero(self.words)]
+        return len(used) == 1 and int(used[0]).bit_count() == 1
+
+    def spread(self) -> NDArray[np.bool_]:
+        """Shape ``(n_vocab,)``: true where the token is allowed."""
+        return _spread(self.words, self._n_vocab)
+
+    def apply(self, logits: NDArray[np.floating]) -> None:
+        """Set the logits of all other tokens to minus infinity, in place.
+
+        Args:
+            logits: Shape ``(n_vocab,)``.
+        """
+        if self._is_sparse(np.flatnonzero(self.words)):
+            allowed = self.tokens()
+            kept = logits[allowed]
+            logits.fill(-np.inf)
+            logits[allowed] = kept
+        else:
+            np.copyto(logits, -np.inf, where=_spread(~self.words, self._n_vocab))
+
+    def _is_sparse(self, used: NDArray[np.intp]) -> bool:
+        return _SPARSE * len(used) <= len(self.words)
+
+
+def _spread(words: NDArray[np.uint32], n_vocab: int) -> NDArray[np.bool_]:
+    little = words.astype("<u4", copy=False).view(np.uint8)
+    return np.unpackbits(little, count=n_vocab, bitorder="little").view(np.bool_)
+
+
 class _Tokens:
     """A vocabulary in the form that ``llguidance.TokenizerWrapper`` reads."""
 
@@ -261,28 +311,3 @@ def schema_text(schema: Mapping[str, Any]) -> str:
     except (TypeError, ValueError) as error:
         raise SchemaError(f"the schema is not JSON: {error}", keyword="schema") from error
     return text
-
-
-def _text_grammar(all_controls: bool) -> str:
-    """Any text that UTF-8 can hold."""
-    signs = "(?s:.*)" if all_controls else r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*"
-    return str(llguidance.LLMatcher.grammar_from_regex(signs))
-
-
-def _grammar(schema: Mapping[str, Any], spaced: bool, all_controls: bool) -> str:
-    found = unsupported(schema)
-    if found is not None:
-        raise SchemaError(
-            f"the grammar cannot guarantee this of the schema: {found.keyword!r} at "
-            f"{found.pointer or '/'}: {found.reason}",
-            keyword=found.keyword,
-            pointer=found.pointer,
-        )
-    options: Any = dict(_SPACED if spaced else _COMPACT)
-    if not all_controls:
-        options["json_allowed_escapes"] = _ESCAPES
-    return str(
-        llguidance.LLMatcher.grammar_from_json_schema(
-            json.dumps(guarded(schema)), overrides=options
-        )
-    )

@@ -17,9 +17,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from structq.decoding.slots import Slot, SlotPlan
+from structq.decoding.vocabulary import Vocabulary
 from structq.errors import InputError, LMError
 
-__all__ = ["LabelTrie", "Measurement", "token_paths"]
+__all__ = ["LabelTrie", "Measurement", "TokenPlan", "TokenSlot", "token_paths"]
 
 Path = tuple[int, ...]
 
@@ -128,6 +130,79 @@ def token_paths(
     most = min(len(path) for path in whole) - 1
     shared = next((at for at in range(most) if len({path[at] for path in whole}) > 1), most)
     return list(whole[0][:shared]), [path[shared:] for path in whole]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenSlot:
+    """One slot in tokens."""
+
+    forced: tuple[int, ...]
+    """Fixed tokens between the label before (or the prompt) and this slot."""
+    labels: tuple[str, ...]
+    paths: tuple[Path, ...]
+    """The tokens of each label."""
+    trie: LabelTrie
+    draft: Path
+    """The longest chain of tokens after which logits are needed."""
+
+    @property
+    def n_most(self) -> int:
+        """Most columns that the slot's passes write."""
+        return len(self.forced) + max(len(path) for path in self.paths)
+
+
+class TokenPlan:
+    """A `SlotPlan` in the tokens of one vocabulary; may be shared between rows and threads.
+
+    Args:
+        plan: Texts and slots.
+        vocabulary: Of the LM's tokenizer.
+    """
+
+    def __init__(self, plan: SlotPlan, vocabulary: Vocabulary) -> None:
+        self.plan = plan
+        *steps, self._tail = _paired(plan)
+        afters = [before for before, _ in steps[1:]] + [self._tail[0]]
+        self.slots = tuple(
+            _token_slot(before, slot, after, vocabulary)
+            for (before, slot), after in zip(steps, afters, strict=True)
+            if slot is not None
+        )
+        self.tail: tuple[int, ...] = tuple(vocabulary.tokenize(self._tail[0]))
+        """Tokens of the text after the last slot; no pass is spent on them."""
+
+    @property
+    def n_columns(self) -> int:
+        """Columns that an answer needs behind its prompt, at most."""
+        return sum(slot.n_most for slot in self.slots)
+
+
+def _paired(plan: SlotPlan) -> list[tuple[str, Slot | None]]:
+    """Each slot with the text before it, and the text after the last slot with ``None``."""
+    pairs: list[tuple[str, Slot | None]] = []
+    text = ""
+    for step in plan.steps:
+        if isinstance(step, str):
+            text = step
+        else:
+            pairs.append((text, step))
+            text = ""
+    return [*pairs, (text, None)]
+
+
+def _token_slot(before: str, slot: Slot, after: str, vocabulary: Vocabulary) -> TokenSlot:
+    forced, paths = token_paths(vocabulary.tokenize, before, slot.labels)
+    closing: NDArray[np.intp] | int = (
+        vocabulary.starting_with(after.encode()[:1]) if after else vocabulary.eos_token_id
+    )
+    trie = LabelTrie(paths, closing=closing)
+    return TokenSlot(
+        forced=tuple(forced),
+        labels=slot.labels,
+        paths=tuple(paths),
+        trie=trie,
+        draft=max(trie.nodes, key=len),
+    )
 
 
 def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:

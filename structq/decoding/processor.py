@@ -1,24 +1,31 @@
-"""The masks of rows as Outlines logits processors; knows nothing of the model."""
+"""What one answer may say as Outlines wants it: logits processors, and a backend that makes them.
+
+Outlines' default backend drops bounds on numbers without a word; this one, on llguidance, refuses
+by name what it cannot guarantee. Knows nothing of the model.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from outlines.backends.base import BaseBackend
 from outlines.processors import OutlinesLogitsProcessor
+from outlines.types import JsonSchema
 
-from structq.decoding.grammar import Grammars
-from structq.decoding.tensors import check_library, from_numpy, ids_to_numpy, to_numpy
-from structq.decoding.text import Cut
-from structq.errors import InputError
+from structq.decoding.grammar import Grammars, schema_text
+from structq.decoding.rules import Cut, TextRules
+from structq.errors import SchemaError, shorten
 
-__all__ = ["ForeignProcessor", "Matcher", "RowProcessor", "RowwiseProcessor"]
+__all__ = ["ForeignProcessor", "Matcher", "MatcherProcessor", "StructqBackend", "json_schema"]
 
 
 class Matcher(Protocol):
-    """What one row may say next; `RowMatcher` and `TextMatcher` are two."""
+    """What one row may say next; `GrammarMatcher` and `TextMatcher` are two."""
 
     def apply(self, logits: NDArray[np.float32]) -> None:
         """Writes ``-inf`` over the logits ``(n_vocab,)`` of every token that is not allowed."""
@@ -37,7 +44,7 @@ class Matcher(Protocol):
         """Whether nothing but the end of the text can follow."""
 
 
-class RowProcessor(OutlinesLogitsProcessor):
+class MatcherProcessor(OutlinesLogitsProcessor):
     """Holds one row to its matcher, for numpy.
 
     Called as Outlines calls it: with all tokens so far and the logits, which it masks in place.
@@ -87,7 +94,7 @@ class RowProcessor(OutlinesLogitsProcessor):
         self._n_seen = len(tokens)
 
 
-class ForeignProcessor(RowProcessor):
+class ForeignProcessor(MatcherProcessor):
     """Any Outlines processor for numpy, which can say nothing but its masks."""
 
     def __init__(self, processor: OutlinesLogitsProcessor) -> None:
@@ -112,123 +119,79 @@ class ForeignProcessor(RowProcessor):
         return text, None
 
 
-class RowwiseProcessor(OutlinesLogitsProcessor):
-    """Holds every row of a batch to a schema of its own: a `RowProcessor` for each.
+class StructqBackend(BaseBackend):
+    """Makes the logits processor of one row from what Outlines calls output types.
 
-    Follows the protocol of Outlines: ``reset`` before a generation, then one call a step with the
-    tokens so far and the logits. Tokens that were there at the first call are the prompt; whatever
-    a row gained since the call before is consumed, be it one sampled token or a forced run. A row
-    that took the end-of-answer token may only take it again, so rows end when they end. Not for
-    beam search, which reorders rows, nor for two generations at once.
+    A processor serves one row of one generation: make one for each.
 
     Args:
         grammars: The grammars of the model's tokenizer.
-        schemas: One schema a row, in the order of the batch; ``None`` leaves a row free. A single
-            one serves every row.
-        tensor_library_name: ``"numpy"``, ``"torch"`` or ``"mlx"``: what the model computes with.
-
-    Raises:
-        InputError: No schema, or another tensor library.
-        SchemaError: A schema cannot be guaranteed.
+        spaced: JSON as ``json.dumps`` spaces it; else compact.
     """
 
-    def __init__(
-        self,
-        grammars: Grammars,
-        schemas: Sequence[Mapping[str, Any] | None],
-        *,
-        tensor_library_name: str = "numpy",
-    ) -> None:
-        check_library(tensor_library_name)
-        if not schemas:
-            raise InputError("schemas is empty: one a row is needed", field="schemas")
-        super().__init__(tensor_library_name)
-        self._library = tensor_library_name
+    def __init__(self, grammars: Grammars, *, spaced: bool = True) -> None:
         self._grammars = grammars
-        self._schemas = tuple(schemas)
-        self._rows: list[RowProcessor] = []
-        self._n_seen = 0
-        # A bad schema fails here and not in the middle of a generation.
-        for schema in self._schemas:
-            self._row(schema)
+        self._spaced = spaced
 
-    def reset(self) -> None:
-        """Forget the generation; the next call starts another one."""
-        self._rows = []
-        self._n_seen = 0
-
-    def process_logits(self, input_ids: Any, logits: Any) -> Any:
-        """The logits with minus infinity wherever a row's schema forbids the token.
-
-        Args:
-            input_ids: Shape ``(n_rows, n_tokens)``.
-            logits: Shape ``(n_rows, n_vocab)``; left as they are.
+    def get_json_schema_logits_processor(
+        self, json_schema: str, whitespace_pattern: str | None = None
+    ) -> MatcherProcessor:
+        """The processor of an answer that obeys a JSON Schema, keys in its order.
 
         Raises:
-            InputError: Another number of rows or columns than expected, or no new token since the
-                last call.
-            LMError: A row took a token that it was not allowed.
+            SchemaError: A keyword that cannot be guaranteed, or a pattern for white space: a
+                flexible one lets a model emit it without end.
         """
-        n_rows, n_tokens = input_ids.shape
-        if not self._rows:
-            self._start(n_rows)
-        elif n_tokens <= self._n_seen:
-            raise InputError("no new token since the last step (reset starts a generation)")
-        self._n_seen = n_tokens
-        expected = (len(self._rows), self._grammars.vocabulary.n_vocab)
-        if tuple(logits.shape) != expected:
-            raise InputError(f"logits have shape {tuple(logits.shape)} ({expected} expected)")
-        said, masked = ids_to_numpy(input_ids, self._library), to_numpy(logits, self._library)
-        for at, row in enumerate(self._rows):
-            row.process_logits(said[at : at + 1], masked[at : at + 1])
-        return from_numpy(masked, logits, self._library)
-
-    def _start(self, n_rows: int) -> None:
-        schemas = self._schemas * n_rows if len(self._schemas) == 1 else self._schemas
-        if len(schemas) != n_rows:
-            raise InputError(
-                f"the batch has {n_rows} rows ({len(schemas)} schemas)", field="schemas"
+        if whitespace_pattern is not None:
+            raise SchemaError(
+                f"white space is fixed: found the pattern {shorten(whitespace_pattern)} (None is "
+                "allowed)",
+                keyword="whitespace_pattern",
             )
-        self._rows = [self._row(schema) for schema in schemas]
+        try:
+            schema = json.loads(json_schema)
+        except ValueError as error:
+            raise SchemaError(f"the schema is not JSON: {error}", keyword="schema") from error
+        return MatcherProcessor(self._grammars.matcher(schema, spaced=self._spaced))
 
-    def _row(self, schema: Mapping[str, Any] | None) -> RowProcessor:
-        matcher = None if schema is None else self._grammars.matcher(schema)
-        return RowProcessor(_UntilEnd(matcher, self._grammars.vocabulary.eos_token_id))
+    def get_regex_logits_processor(self, regex: str) -> MatcherProcessor:
+        """The processor of an answer that a regular expression matches as a whole.
+
+        Raises:
+            SchemaError: Look-around, back references, or anything else that llguidance lacks.
+        """
+        return MatcherProcessor(self._grammars.regex_matcher(regex))
+
+    def get_cfg_logits_processor(self, grammar: str) -> MatcherProcessor:
+        """The processor of an answer of a context-free grammar in Lark's notation.
+
+        Raises:
+            SchemaError: The grammar is not one that llguidance reads.
+        """
+        return MatcherProcessor(self._grammars.lark_matcher(grammar))
+
+    def get_text_logits_processor(self, rules: TextRules) -> MatcherProcessor:
+        """The processor of an answer that is one text and keeps its rules.
+
+        Raises:
+            SchemaError: A literal is not valid Unicode.
+        """
+        return MatcherProcessor(self._grammars.text_matcher(rules, spaced=self._spaced))
 
 
-class _UntilEnd:
-    """A matcher that goes on behind the end: models pad the rows that ended while others go on.
+def json_schema(schema: Mapping[str, Any]) -> JsonSchema:
+    """A JSON Schema as Outlines' output type, made once for each schema.
 
-    Args:
-        matcher: What holds until then; ``None`` allows everything.
-        eos_token_id: The end.
+    Raises:
+        SchemaError: It is not JSON, or no schema.
     """
+    return _json_schema(schema_text(schema))
 
-    def __init__(self, matcher: Matcher | None, eos_token_id: int) -> None:
-        self._matcher = matcher
-        self._end = eos_token_id
-        self._ended = False
 
-    @property
-    def is_complete(self) -> bool:
-        return self._ended or (self._matcher is not None and self._matcher.is_complete)
-
-    def apply(self, logits: NDArray[np.float32]) -> None:
-        if self._ended:
-            logits.fill(-np.inf)
-            logits[self._end] = 0.0
-        elif self._matcher is not None:
-            self._matcher.apply(logits)
-
-    def consume(self, token: int) -> None:
-        if self._ended:
-            return
-        if self._matcher is not None:
-            self._matcher.consume(token)
-        self._ended = token == self._end
-
-    def forced(self) -> list[int]:
-        return [] if self._ended or self._matcher is None else self._matcher.forced()
-
-    def finish(self, text: str) -> tuple[str, Cut | None]:
-        return (text, None) if self._matcher is None else self._matcher.finish(text)
+@lru_cache(maxsize=512)
+def _json_schema(text: str) -> JsonSchema:
+    try:
+        return JsonSchema(text)
+    except Exception as error:  # of the package that Outlines checks schemas with
+        reason = str(error).partition("\n")[0]
+        raise SchemaError(f"the schema is no JSON Schema: {reason}", keyword="schema") from error

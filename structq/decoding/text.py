@@ -9,109 +9,44 @@ as long as something is missing, and that nothing follows once it has enough.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from structq.decoding.rules import Cut, TextRules, Wire, is_escaped
 from structq.decoding.vocabulary import Vocabulary
-from structq.decoding.wire import JsonWire, PlainWire, Wire, is_escaped
-from structq.errors import LMError, SchemaError, shorten
+from structq.errors import LMError
 from structq.texts import content_words, first_words, n_words, repeated_from, whole_sentences
 
-if TYPE_CHECKING:
-    from structq.decoding.grammar import RowMatcher
-
-__all__ = ["Cut", "Enders", "TextMatcher", "TextRules"]
+__all__ = ["Enders", "TextMatcher"]
 
 # A literal counts as begun when this many of its bytes are said.
 _OPENER = 12
-# Characters whose escapes grammars of free text leave out, and that free text leaves out too.
-_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 # Tokens after which a loop without sentences is looked for.
 _LOOK_EVERY = 16
 _MAY_END = re.compile(rb"[.!?\n\x80-\xbf]|\\n")
 
 
-@dataclass(frozen=True, kw_only=True)
-class TextRules:
-    """What one text must be."""
-
-    field: str | None = None
-    """The property whose value is the text; ``None`` where the answer is the text itself."""
-    literals: tuple[str, ...] = ()
-    """Stand in the text in this order, verbatim, none over another."""
-    anchored: bool = False
-    """The text begins with the first of them."""
-    lead: str = ""
-    """What stands behind an anchored literal."""
-    min_words: int = 0
-    """Fewest words of the text."""
-    min_new_words: int = 0
-    """Fewest different words that ``known`` does not have."""
-    max_words: int | None = None
-    """Most words. A text that would be longer ends with the last whole sentence that fits."""
-    max_chars: int | None = None
-    """Most characters; as with words."""
-    guard: bool = False
-    """The text ends before it begins to repeat itself."""
-    known: str = ""
-    """The text that it is made from; it may repeat this."""
-
-    def __post_init__(self) -> None:
-        texts = ((self.field, str | None), (self.lead, str), (self.known, str))
-        counts = ((self.min_words, int), (self.min_new_words, int))
-        bounds = ((self.max_words, int | None), (self.max_chars, int | None))
-        flags = ((self.anchored, bool), (self.guard, bool))
-        literals = [(self.literals, tuple), *((text, str) for text in self.literals)]
-        for value, kind in (*texts, *counts, *bounds, *flags, *literals):
-            if not isinstance(value, kind):
-                raise TypeError(f"rules for a text: {shorten(value)} is no {kind}")
+class Masks(Protocol):
+    """What holds the text to its grammar: a `GrammarMatcher` of the answer that it stands in."""
 
     @property
-    def schema(self) -> dict[str, Any] | None:
-        """The schema of an answer that is this text and nothing else; ``None`` without a field."""
-        if self.field is None:
-            return None
-        return {
-            "type": "object",
-            "properties": {self.field: {"type": "string"}},
-            "required": [self.field],
-            "additionalProperties": False,
-        }
-
-    def check(self, schema: Mapping[str, Any] | None) -> None:
-        """Checks that answers of the schema are this text and nothing else.
-
-        Raises:
-            SchemaError: They are not.
-        """
-        if schema != self.schema:
-            raise SchemaError(
-                f"rules for a text need a closed object of one text, {self.field!r}: "
-                f"found {shorten(schema, 200)}",
-                keyword="text",
-            )
+    def is_complete(self) -> bool:
+        """Whether nothing but the end of the answer can follow."""
 
     @property
-    def has_controls(self) -> bool:
-        """Whether a literal has control characters that free text has not."""
-        return any(_CONTROLS.search(text) for text in self.literals)
+    def allowed(self) -> NDArray[np.bool_]:
+        """Which tokens may come next: shape ``(n_vocab,)``."""
 
-    def wire(self, *, spaced: bool) -> Wire:
-        """How the text stands in the answer."""
-        return PlainWire() if self.field is None else JsonWire(self.field, spaced=spaced)
+    def apply(self, logits: NDArray[np.float32]) -> None:
+        """Writes ``-inf`` over the logits of every token that is not allowed."""
 
+    def consume(self, token: int) -> None:
+        """Takes note that this token was said."""
 
-class Cut(NamedTuple):
-    """What was said behind the end of a text."""
-
-    text: str
-    """The text that was cut off; it may be empty, where the next word would have been too many."""
-    reason: Literal["length", "repetition"]
-    """More than the text may hold, or the beginning of a loop."""
+    def forced(self) -> list[int]:
+        """Tokens that can only come next; not consumed."""
 
 
 class Enders:
@@ -150,7 +85,7 @@ class TextMatcher:
 
     def __init__(
         self,
-        matcher: RowMatcher,
+        matcher: Masks,
         vocabulary: Vocabulary,
         rules: TextRules,
         wire: Wire,
@@ -194,7 +129,7 @@ class TextMatcher:
         return allowed
 
     def apply(self, logits: NDArray[np.float32]) -> None:
-        """As `RowMatcher.apply`; may decide that a literal comes now."""
+        """Masks the logits; may decide that a literal comes now."""
         missing = self._missing()
         if not self._queue and (missing or self._after_lines):
             self._steer(logits, missing)
@@ -207,7 +142,7 @@ class TextMatcher:
             logits[self._ending()] = -np.inf
 
     def consume(self, token: int) -> None:
-        """As `RowMatcher.consume`."""
+        """Takes note that this token was said."""
         if self._queue and token == self._queue[0]:
             self._queue.pop(0)
             self._take(token)

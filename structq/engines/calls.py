@@ -1,20 +1,32 @@
-"""One prompt and what may answer it: what the doors of a local LM hand to it."""
+"""What is asked of a local LM, what it ends with, and the passes between; holds values alone.
+
+A `Generation` is a Python generator. It yields the pass that it needs next, `Extend` or `Append`,
+is sent the logits of that pass, and returns a `Completion`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any
+from typing import Literal, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from outlines.processors import OutlinesLogitsProcessor
 from outlines.types import JsonSchema
 
-from structq.decoding import SlotPlan, TextRules, schema_text
+from structq.decoding import Cut, SlotPlan, TextRules
 from structq.engines.sampling import Sampling
-from structq.errors import SchemaError
 
-__all__ = ["Call", "json_schema"]
+__all__ = [
+    "Append",
+    "Call",
+    "Completion",
+    "Extend",
+    "Generation",
+    "Logits",
+    "MeasuredSlot",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +49,8 @@ class Call:
     """In place of a schema: the fixed text and the slots of an answer to be measured."""
     sampling: Sampling = field(default_factory=Sampling)
     """How tokens, or labels, are chosen."""
+    draw: str = ""
+    """Which of several answers to the prompt is asked for: another one is drawn otherwise."""
     max_tokens: int | None = None
     """Most tokens of the answer; the window limits it in any case."""
     stop: tuple[str, ...] = ()
@@ -45,19 +59,55 @@ class Call:
     """Called in the worker with the tokens so far whenever the row has new ones."""
 
 
-def json_schema(schema: Mapping[str, Any]) -> JsonSchema:
-    """A JSON Schema as Outlines' output type, made once for each schema.
-
-    Raises:
-        SchemaError: It is not JSON, or no schema.
-    """
-    return _json_schema(schema_text(schema))
+Logits = NDArray[np.float32]
 
 
-@lru_cache(maxsize=512)
-def _json_schema(text: str) -> JsonSchema:
-    try:
-        return JsonSchema(text)
-    except Exception as error:  # of the package that Outlines checks schemas with
-        reason = str(error).partition("\n")[0]
-        raise SchemaError(f"the schema is no JSON Schema: {reason}", keyword="schema") from error
+class Extend(NamedTuple):
+    """A pass over this row alone: drop columns from the end of its slot, then append tokens."""
+
+    tokens: Sequence[int]
+    n_logits: int = 1
+    drop: int = 0
+
+
+class Append(NamedTuple):
+    """A pass that appends one token and may be shared with other rows."""
+
+    token: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completion:
+    """What a row ends with."""
+
+    text: str
+    """The answer without the end-of-text token."""
+    finish_reason: Literal["stop", "length"]
+    """``length`` when ``max_tokens`` or the window cut the answer off."""
+    n_prompt_tokens: int
+    """Tokens of the prompt, those of the chat template included."""
+    n_output_tokens: int
+    """Tokens of the answer, forced ones included, end-of-text not."""
+    n_passes: int
+    """Forward passes in which the row took part, the prompt's included."""
+    n_forced_tokens: int
+    """Tokens of the answer that were appended without being sampled."""
+    cut: Cut | None = None
+    """What was said behind the end of the answer, if anything."""
+    slots: tuple[MeasuredSlot, ...] | None = None
+    """The measured label slots in order, or ``None`` if the answer was generated."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredSlot:
+    """One label slot of a measured answer."""
+
+    labels: tuple[str, ...]
+    """The labels as they stand in the text."""
+    probabilities: NDArray[np.float64]
+    """Shape ``(n_labels,)``, in the order of the labels; sums to 1."""
+    mass: float
+    """Unmasked probability that fell on the labels before normalising."""
+
+
+Generation = Generator[Extend | Append, Logits, Completion]

@@ -8,7 +8,7 @@ from typing import Any
 from dspy import lm15
 from dspy.lm15 import Config, Message, Request
 
-from structq.errors import PromptTooLongError, SchemaError, StructqError
+from structq.errors import ClosedError, LMError, PromptTooLongError, SchemaError, StructqError
 
 __all__ = ["Canonical", "schema_of", "turns_of"]
 
@@ -26,10 +26,12 @@ class Canonical:
             raise lm15.ContextLengthError(str(error)) from error
         if isinstance(error, SchemaError):
             raise lm15.UnsupportedFeatureError(str(error), feature=error.keyword) from error
+        if isinstance(error, ClosedError):
+            raise lm15.NotConfiguredError(str(error)) from error
+        if isinstance(error, LMError):
+            raise lm15.ServerError(str(error)) from error
         if isinstance(error, StructqError):
             raise lm15.InvalidRequestError(str(error)) from error
-        if isinstance(error, RuntimeError) and "closed" in str(error):
-            raise lm15.NotConfiguredError(str(error)) from error
 
 
 def turns_of(request: Request) -> list[tuple[str, str]]:

@@ -32,6 +32,9 @@ class ChatFormat:
     Args:
         tokenizer: Of the LM; it is never changed.
         render: The chat template.
+
+    Raises:
+        InputError: The template has no place for a user's text.
     """
 
     def __init__(self, tokenizer: Tokenizer, render: Render) -> None:
@@ -43,6 +46,18 @@ class ChatFormat:
             token for token, added in tokenizer.get_added_tokens_decoder().items() if added.special
         )
         self._forms: dict[tuple[str, ...], _Form] = {}
+        self._try()
+
+    def _try(self) -> None:
+        """What cannot be used shows now, and not with the first row."""
+        try:
+            self.decode(self.encode([("user", "A 1, é.")]))
+        except (InputError, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # tokenizers raises bare Exception; panics are not even that
+            raise InputError(
+                f"the LM's tokenizer cannot read a text: {shorten(str(error), 200)}", field="lm"
+            ) from error
 
     def encode(self, turns: Sequence[tuple[str, str]]) -> list[int]:
         """Tokens of ``(role, text)`` turns, up to and including the assistant's header.

@@ -13,18 +13,18 @@ from typing import Any
 
 from dspy.lm15 import DataPart, Request, UnsupportedFeatureError
 
-from structq.engines.rows import MeasuredSlot
+from structq.engines.calls import MeasuredSlot
 
-__all__ = ["Answers", "judged", "judgment_schema", "read_judgments", "wanted_judgments"]
+__all__ = ["Judgments", "judged", "judgment_schema", "read_judgments", "wanted_judgments"]
 
-Answers = Mapping[str, Mapping[str, Any]]
+Judgments = Mapping[str, Mapping[str, Any]]
 """For each judgment, in order, the value that each of its keys stands for."""
 
 _BOOLEAN: dict[str, Any] = {"true": True, "false": False}
 _NOTES = frozenset({"description", "title"})
 
 
-def wanted_judgments(request: Request, schema: Mapping[str, Any] | None) -> Answers | None:
+def wanted_judgments(request: Request, schema: Mapping[str, Any] | None) -> Judgments | None:
     """The judgments that the request wants measured; ``None`` where its answer is ordinary text.
 
     Args:
@@ -49,7 +49,7 @@ def wanted_judgments(request: Request, schema: Mapping[str, Any] | None) -> Answ
     return found
 
 
-def read_judgments(schema: Mapping[str, Any]) -> Answers | None:
+def read_judgments(schema: Mapping[str, Any]) -> Judgments | None:
     """The judgments of a schema, or ``None`` where a property is none."""
     properties = schema.get("properties")
     if not isinstance(properties, Mapping) or not properties:
@@ -58,7 +58,7 @@ def read_judgments(schema: Mapping[str, Any]) -> Answers | None:
     return {name: keys for name, keys in found.items() if keys} if all(found.values()) else None
 
 
-def judgment_schema(judgments: Answers) -> dict[str, Any]:
+def judgment_schema(judgments: Judgments) -> dict[str, Any]:
     """The closed schema of judgments, in the one spelling that can be measured."""
     return {
         "type": "object",
@@ -68,7 +68,7 @@ def judgment_schema(judgments: Answers) -> dict[str, Any]:
     }
 
 
-def judged(judgments: Answers, text: str, slots: Sequence[MeasuredSlot]) -> DataPart:
+def judged(judgments: Judgments, text: str, slots: Sequence[MeasuredSlot]) -> DataPart:
     """A measured answer as DSPy's content.
 
     Args:

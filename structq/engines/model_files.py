@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from structq.errors import InputError, shorten
 
 __all__ = ["digest", "file_of", "fingerprint", "read_json", "read_tokenizer"]
 
-_BLOCK = 1 << 20
+_MOST_BYTES = 1 << 28
+"""Of a file that is read whole: settings and tokenizers have some dozen megabytes."""
 
 
 def file_of(folder: Path, name: str) -> Path:
@@ -33,15 +35,24 @@ def file_of(folder: Path, name: str) -> Path:
     return path
 
 
+def _check_size(path: Path) -> None:
+    if path.stat().st_size > _MOST_BYTES:
+        raise InputError(
+            f"{path} has {path.stat().st_size} bytes (at most {_MOST_BYTES} are allowed)",
+            field="lm",
+        )
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The object that a JSON file holds.
 
     Raises:
         InputError: It holds none.
     """
+    _check_size(path)
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON: {error}", field="lm") from error
     if not isinstance(value, dict):
         raise InputError(f"{path} is not a JSON object: {shorten(value)}", field="lm")
@@ -54,9 +65,12 @@ def read_tokenizer(path: Path) -> Tokenizer:
     Raises:
         InputError: The file holds none.
     """
+    _check_size(path)
     try:
         tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # tokenizers raises bare Exception
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # tokenizers raises bare Exception; panics are not even that
         raise InputError(f"{path} is not a tokenizer: {error}", field="lm") from error
     tokenizer.encode_special_tokens = True
     tokenizer.no_truncation()
@@ -73,9 +87,12 @@ def fingerprint(paths: Iterable[Path], *facts: str) -> str:
 
 
 def digest(path: Path) -> bytes:
-    """SHA-256 of a file."""
-    mark = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            mark.update(block)
-    return mark.digest()
+    """SHA-256 of a file; one that has not changed since is not read again."""
+    stat = path.stat()
+    return _digest(str(path.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ino)
+
+
+@lru_cache(maxsize=256)
+def _digest(path: str, *changes: int) -> bytes:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()

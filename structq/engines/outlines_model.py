@@ -21,8 +21,8 @@ from outlines.processors import OutlinesLogitsProcessor
 from outlines.types import JsonSchema
 from outlines.types.dsl import python_types_to_terms
 
-from structq.engines.calls import Call, json_schema
-from structq.engines.rows import Answer
+from structq.decoding.processor import json_schema
+from structq.engines.calls import Call, Completion
 from structq.engines.sampling import Sampling
 from structq.errors import InputError
 
@@ -43,7 +43,7 @@ class LocalModel(Model):
     Example:
         >>> model = structq.lm("nano").engine.lm
         >>> model("Name a colour.", {"enum": ["red", "blue"]}, max_tokens=8)
-        '"blue"'
+        '"red"'
     """
 
     tensor_library_name = "numpy"
@@ -54,11 +54,11 @@ class LocalModel(Model):
         self.type_adapter = _TypeAdapter()
 
     @abstractmethod
-    def submit(self, call: Call) -> Future[Answer]:
+    def submit(self, call: Call) -> Future[Completion]:
         """Queues a call."""
 
     @abstractmethod
-    def submit_all(self, calls: Sequence[Call]) -> list[Future[Answer]]:
+    def submit_all(self, calls: Sequence[Call]) -> list[Future[Completion]]:
         """Queues calls together; futures in order."""
 
     @abstractmethod
@@ -222,7 +222,7 @@ class _Growing:
 
 
 def _pieces(
-    future: Future[Answer], growing: _Growing, pieces: queue.SimpleQueue[str | None]
+    future: Future[Completion], growing: _Growing, pieces: queue.SimpleQueue[str | None]
 ) -> Iterator[str]:
     try:
         while (piece := pieces.get()) is not None:

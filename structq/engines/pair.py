@@ -10,24 +10,27 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import fields
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
+import dspy
 from dspy import lm15
 from dspy.lm15 import Config, Message, Request, Response, Usage
 from outlines.types import JsonSchema
 
 from structq.decoding import SlotPlan, TextRules
-from structq.engines.calls import Call, json_schema
+from structq.decoding.processor import json_schema
+from structq.engines.calls import Call, Completion, MeasuredSlot
 from structq.engines.canonical import Canonical, schema_of, turns_of
-from structq.engines.judgments import Answers, judged, judgment_schema, wanted_judgments
+from structq.engines.judgments import Judgments, judged, judgment_schema, wanted_judgments
 from structq.engines.local import LocalLM
-from structq.engines.registry import open_lm, spec_of
-from structq.engines.rows import Answer, MeasuredSlot
+from structq.engines.registry import open_lm
 from structq.engines.sampling import Sampling
 from structq.errors import shorten
 
-__all__ = ["AsyncLocalEngine", "LocalEngine"]
+__all__ = ["AsyncLocalEngine", "Canonical", "DrawingLM", "LocalEngine", "schema_of", "turns_of"]
 
 _HANDLED = frozenset({
     "max_tokens", "temperature", "top_p", "top_k", "seed", "stop",
@@ -35,6 +38,54 @@ _HANDLED = frozenset({
 })  # fmt: skip
 _OWN = ("measure", "slots", "text", "spaced")
 _OF_TEXT = ("dry_", "repetition_")
+
+
+@dataclass
+class _Draws:
+    """What tells the answers apart that one call of a `dspy.LM` asks for, all with one request."""
+
+    rollout: str = ""
+    n_answers: int = 0
+
+    @property
+    def name(self) -> str:
+        """Empty for the only answer of an ordinary call."""
+        return f"{self.rollout}#{self.n_answers}" if self.rollout or self.n_answers else ""
+
+
+_DRAWS: ContextVar[_Draws | None] = ContextVar("structq_draws", default=None)
+
+
+def _draws() -> _Draws:
+    """Those of the call; a request without one is always answered alike."""
+    return _DRAWS.get() or _Draws()
+
+
+class DrawingLM(dspy.LM):  # type: ignore[misc]
+    """A `dspy.LM` that tells its engine which answer it asks for.
+
+    For ``n`` answers DSPy sends one request n times, and ``rollout_id`` not at all. With a seed all
+    of them would be the same.
+    """
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """As `dspy.LM`."""
+        with self._drawing(options):
+            return super().__call__(*args, **options)
+
+    async def acall(self, *args: Any, **options: Any) -> Any:
+        """As `dspy.LM`."""
+        with self._drawing(options):
+            return await super().acall(*args, **options)
+
+    @contextmanager
+    def _drawing(self, options: Mapping[str, Any]) -> Iterator[None]:
+        rollout = options.get("rollout_id", self.kwargs.get("rollout_id"))
+        before = _DRAWS.set(_Draws("" if rollout is None else str(rollout)))
+        try:
+            yield
+        finally:
+            _DRAWS.reset(before)
 
 
 class _Pair:
@@ -70,15 +121,18 @@ class _Pair:
         Raises:
             InputError: The LM was not opened by `structq.lm`.
         """
-        return {"spec": spec_of(self.lm), "penalties": self.penalties}
+        return {"spec": self.lm.spec, "penalties": self.penalties}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).load_state, (self.dump_state(),)
 
     @classmethod
     def load_state(cls, state: Mapping[str, Any]) -> Any:
         """An engine on the LM that this process has open for the spec, or opens now."""
         return cls(open_lm(state["spec"]), penalties=state.get("penalties"))
 
-    def _call(self, request: Request) -> tuple[Call, Answers | None]:
-        return _call(request, self.penalties, spaced=self.form != "compact")
+    def _call(self, request: Request) -> tuple[Call, Judgments | None]:
+        return _call(request, self.penalties, _draws().name, spaced=self.form != "compact")
 
 
 class LocalEngine(_Pair):
@@ -97,6 +151,7 @@ class LocalEngine(_Pair):
         with Canonical():
             call, judgments = self._call(request)
             answer = self.lm.submit(call).result()
+            _draws().n_answers += 1
         return _response(request, answer, judgments)
 
     def stream(self, request: Request) -> Iterator[Any]:
@@ -117,6 +172,7 @@ class AsyncLocalEngine(_Pair):
         with Canonical():
             call, judgments = self._call(request)
             answer = await asyncio.wrap_future(self.lm.submit(call))
+            _draws().n_answers += 1
         return _response(request, answer, judgments)
 
     async def stream(self, request: Request) -> AsyncIterator[Any]:
@@ -131,14 +187,15 @@ class AsyncLocalEngine(_Pair):
 
 
 def _call(
-    request: Request, penalties: Mapping[str, Any], *, spaced: bool
-) -> tuple[Call, Answers | None]:
+    request: Request, penalties: Mapping[str, Any], draw: str, *, spaced: bool
+) -> tuple[Call, Judgments | None]:
     """The call of a request, and the judgments that it measures, if it does."""
     config = request.config
     _refuse_unknown(request)
     own = _extensions(config)
     schema = schema_of(config)
-    judgments = wanted_judgments(request, schema)
+    policy = config.probabilities
+    judgments = None if policy in (None, "off") else wanted_judgments(request, schema)
     text = _text_rules(own["text"]) if "text" in own else None
     free = text is not None or schema is None
     sampling = Sampling(
@@ -157,6 +214,7 @@ def _call(
         text=text,
         spaced=bool(own.get("spaced", spaced)),
         sampling=sampling,
+        draw=draw,
         max_tokens=config.max_tokens,
         stop=tuple(config.stop),
     )
@@ -226,7 +284,7 @@ def _slot_plan(asked: Any) -> SlotPlan:
         ) from error
 
 
-def _response(request: Request, answer: Answer, judgments: Answers | None) -> Response:
+def _response(request: Request, answer: Completion, judgments: Judgments | None) -> Response:
     whole = judgments is not None and answer.finish_reason == "stop"
     content = judged(judgments or {}, answer.text, answer.slots or ()) if whole else answer.text
     return Response(
@@ -239,7 +297,7 @@ def _response(request: Request, answer: Answer, judgments: Answers | None) -> Re
     )
 
 
-def _provider_data(answer: Answer) -> dict[str, Any]:
+def _provider_data(answer: Completion) -> dict[str, Any]:
     data: dict[str, Any] = {
         "n_passes": answer.n_passes,
         "n_forced_tokens": answer.n_forced_tokens,

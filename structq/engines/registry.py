@@ -6,114 +6,105 @@ A spec is a kind, a place, and what else decides how the weights are opened:
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
-from structq.engines.hub import hub_file, hub_folder, looks_like_hub_id
-from structq.engines.options import LOCAL
+from structq.engines.kinds import NANO, Backend, backend_of
+from structq.engines.options import check_options
+from structq.engines.sharing import Shared
 from structq.engines.store import CATALOGUE, name_of, path_of
-from structq.errors import InputError
+from structq.errors import InputError, StructqError, shorten
 
 if TYPE_CHECKING:
-    from structq.engines.local import LocalLM, LocalRuntime
+    from structq.engines.local import LocalLM
 
-__all__ = ["is_local", "open_lm", "opening_options", "spec_of"]
+__all__ = ["backend_for", "is_local", "open_lm"]
 
-_NANO = Path(__file__).resolve().parent.parent / "nano"
-_OPEN: dict[str, LocalLM] = {}
-_LOCK = threading.Lock()
+_OPEN: Shared[str, LocalLM] = Shared(is_open=lambda lm: bool(lm.close.alive))
 
-_OPTIONS = LOCAL
-"""What may be said about opening each kind of LM."""
 
-_ALLOWED = (
-    "'smollm2', 'nano', 'gguf:<file or hub id>', 'onnx:<folder or hub id>' and "
-    "'transformers:<folder or hub id>' are allowed"
-)
+def backend_for(spec: str) -> Backend | None:
+    """What opens a spec; ``None`` for those of servers and of DSPy, and for unknown ones.
+
+    Raises:
+        InputError: A package that says it knows the kind is broken.
+    """
+    kind, colon, _ = spec.partition(":")
+    if _is_pulled_by_name(spec):
+        kind, colon = "gguf", ":"
+    return backend_of(kind) if (colon and kind != "nano") or spec == "nano" else None
 
 
 def is_local(spec: str) -> bool:
-    """Whether the spec names an LM that runs in this process."""
-    kind = spec.partition(":")[0]
-    return spec == "nano" if kind == "nano" else kind in _OPTIONS or _is_pulled_by_name(spec)
-
-
-def opening_options(spec: str) -> frozenset[str]:
-    """Names of the options that belong to opening the LM and not to its calls."""
-    kind = "gguf" if _is_pulled_by_name(spec) else spec.partition(":")[0]
-    return frozenset(_OPTIONS.get(kind, ()))
+    """Whether the spec names an LM that runs in this process; raises as `backend_for`."""
+    backend = backend_for(spec)
+    return backend is not None and backend.open is not None
 
 
 def open_lm(spec: str, **options: Any) -> LocalLM:
     """The open LM of a spec, opened on first use.
 
     Args:
-        spec: ``"smollm2"``, ``"nano"``, ``"gguf:<file or hub id>"``, ``"onnx:<folder or hub id>"``
-            or ``"transformers:<folder or hub id>"``.
+        spec: ``"smollm2"``, ``"nano"``, ``"gguf:<file or hub id>"``, ``"onnx:<folder or hub id>"``,
+            ``"transformers:<folder or hub id>"``, or of a kind that another package adds.
         options: As they may also stand behind a ``?`` in the spec.
 
     Raises:
         InputError: The spec names no LM that can be opened, or an option is wrong.
     """
-    # Outlines takes a second to import, and the users of servers ask here what is local.
-    from structq.engines.local import LocalLM
-
     kind, place, options = _parse(spec, options)
-    key = _key(kind, place, options)
-    with _LOCK:
-        lm = _OPEN.get(key)
-        if lm is None or not lm.close.alive:
-            lm = _OPEN[key] = LocalLM(_open(kind, place, options))
-        return lm
+    return _OPEN.get(_key(kind, place, options), lambda: _opened(kind, place, options))
 
 
-def spec_of(lm: LocalLM) -> str:
-    """The spec under which the LM is open.
+def _opened(kind: str, place: str, options: Mapping[str, Any]) -> LocalLM:
+    # Outlines takes a second to import, and the users of servers ask here what is local.
+    from structq.engines.local import LocalLM, Origin
 
-    Raises:
-        InputError: It was not opened by `open_lm`.
-    """
-    with _LOCK:
-        for spec, known in _OPEN.items():
-            if known is lm:
-                return spec
-    raise InputError(
-        f"the LM {lm.name!r} cannot be saved: it was not opened by structq.lm", field="lm"
-    )
+    backend = backend_of(kind)
+    if backend is None or backend.open is None:
+        raise InputError(f"not a local LM: {kind!r}", field="lm")
+    try:
+        opener = partial(backend.open, place, options)
+        runtime = opener()
+        if (n_tokens := runtime.tokenizer.get_vocab_size()) > runtime.n_vocab:
+            raise InputError(
+                f"{kind}:{place} has a tokenizer of {n_tokens} tokens, and logits for "
+                f"{runtime.n_vocab} (as many at least are needed)",
+                field="lm",
+            )
+        origin = Origin(spec=_key(kind, place, options), open_lm=open_lm, open_runtime=opener)
+        return LocalLM(runtime, origin=origin)
+    except (StructqError, OSError):
+        raise
+    except Exception as error:  # a model's files are input: what nobody foresaw is still theirs
+        raise InputError(
+            f"{kind}:{place} cannot be opened: {type(error).__name__}: {shorten(str(error), 200)}",
+            field="lm",
+        ) from error
 
 
 def _parse(spec: str, given: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
     """Kind, place and options of a spec; folders are absolute."""
-    kind, _, rest = ("nano", "", str(_NANO)) if spec == "nano" else spec.partition(":")
+    kind, _, rest = ("nano", "", str(NANO)) if spec == "nano" else spec.partition(":")
     place, _, query = rest.partition("?")
     if _is_pulled_by_name(spec):
         name, _, query = spec.partition("?")
         kind, place = "gguf", str(path_of(name))
-    if not is_local(spec) or not place:
-        raise InputError(f"not a local LM: {spec!r} ({_ALLOWED})", field="lm")
-    known = _OPTIONS[kind]
-    options: dict[str, Any] = {}
-    for name, value in [*parse_qsl(query), *given.items()]:
-        if value is None:
-            continue
-        if name not in known:
-            raise InputError(
-                f"unknown option of {kind} LMs: {name!r} ({', '.join(known) or 'none'} allowed)",
-                field=name,
-            )
-        try:
-            options[name] = known[name].parse(value)
-        except ValueError as error:
-            raise InputError(
-                f"{name} is no {known[name].type.__name__}: {value!r}", field=name
-            ) from error
-    path = Path(place).expanduser()
-    if path.exists() or not looks_like_hub_id(place):
-        place = str(path.resolve())
-    if kind == "onnx" and place == str(_NANO) and not options:
+    backend = backend_for(spec)
+    if backend is None or backend.open is None or not place:
+        raise InputError(
+            f"not a local LM: {spec!r} ('smollm2', 'nano', 'gguf:<file or hub id>', "
+            "'onnx:<folder or hub id>' and 'transformers:<folder or hub id>' are allowed)",
+            field="lm",
+        )
+    known, told = backend.options, dict(parse_qsl(query))
+    parsed = {k: known[k].parse(k, text) if k in known else text for k, text in told.items()}
+    options = check_options(kind, known, {**parsed, **given})
+    place = backend.locate(place)
+    if kind == "onnx" and place == str(NANO) and not options:
         kind = "nano"
     return kind, place, options
 
@@ -129,63 +120,3 @@ def _key(kind: str, place: str, options: Mapping[str, Any]) -> str:
 
 def _is_pulled_by_name(spec: str) -> bool:
     return spec.partition("?")[0] in CATALOGUE
-
-
-def _open(kind: str, place: str, options: Mapping[str, Any]) -> LocalRuntime:
-    if kind == "transformers":
-        return _open_transformers(place, options)
-    if kind == "onnx":
-        return _open_onnx(place, options)
-    if kind == "gguf":
-        return _open_gguf(place, options)
-    from structq.engines.backends.onnx.runtime import OnnxRuntime
-
-    return OnnxRuntime(place)
-
-
-def _open_onnx(place: str, options: Mapping[str, Any]) -> LocalRuntime:
-    """A graph of structq's own form, which its folder says, or of the hub's."""
-    from structq.engines.backends.onnx.growing import GrowingOnnxRuntime, graph_patterns
-    from structq.engines.backends.onnx.runtime import FACTS, OnnxRuntime
-
-    options, folder = dict(options), Path(place)
-    revision = options.pop("revision", None)
-    if not folder.is_dir() and looks_like_hub_id(place):
-        patterns = graph_patterns(options.get("file", "model"))
-        folder = hub_folder(place, patterns=patterns, revision=revision)
-    if not (folder / FACTS).is_file():
-        return GrowingOnnxRuntime(folder, name=place, **options)
-    if unused := sorted(options.keys() - {"n_slots", "n_threads", "window"}):
-        raise InputError(
-            f"{place!r} says itself what {' and '.join(unused)} would say: leave it out",
-            field=unused[0],
-        )
-    return OnnxRuntime(folder, **options)
-
-
-def _open_gguf(place: str, options: Mapping[str, Any]) -> LocalRuntime:
-    """A GGUF file of this machine or of the hub, converted on first use."""
-    from structq.engines.backends.gguf import convert
-    from structq.engines.backends.onnx.runtime import OnnxRuntime
-
-    options, path = dict(options), Path(place)
-    file, revision = options.pop("file", None), options.pop("revision", None)
-    if not path.exists() and looks_like_hub_id(place) and path.suffix != ".gguf":
-        path = hub_file(place, file=file, ending=".gguf", revision=revision)
-    elif file or revision:
-        raise InputError(
-            f"{place!r} is a file here: file and revision are for models of the hub",
-            field="file" if file else "revision",
-        )
-    return OnnxRuntime(convert(path), name=path.stem, **options)
-
-
-def _open_transformers(place: str, options: Mapping[str, Any]) -> LocalRuntime:
-    try:
-        from structq.engines.backends.transformers.runtime import TransformersRuntime
-    except ImportError as error:
-        raise InputError(
-            f'transformers LMs need another package ({error}): pip install "structq[transformers]"',
-            field="lm",
-        ) from error
-    return TransformersRuntime(place, **options)

@@ -1,28 +1,32 @@
-"""How one token is chosen from the logits of a row; knows nothing of rows and models."""
+"""How one token is chosen from logits, and what an answer said before; knows no models."""
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from structq.engines.repetition import Repetition
 from structq.errors import InputError
 
-__all__ = ["PENALTIES", "Sampler", "Sampling"]
+__all__ = ["PENALTIES", "Repetition", "Sampler", "Sampling"]
 
 PENALTIES = frozenset(
     {"min_p", "repetition_penalty", "dry_multiplier", "dry_base", "dry_allowed_length"}
 )
 """Settings that DSPy's requests do not carry: they belong to an LM and not to a call."""
+_NEVER = -745.0
+"""Below this the exponential of a double is 0."""
+_LONGEST = 64
+"""Longer runs are penalised no more: the power would leave the range of float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """Settings of one row; the defaults are greedy and leave the logits as they are.
+    """Settings of one answer; the defaults are greedy and leave the logits as they are.
 
     Penalties look at the answer alone: a text that the prompt holds may be said again.
     """
@@ -36,7 +40,7 @@ class Sampling:
     min_p: float = 0.0
     """Tokens below this share of the most probable one's probability are left out."""
     seed: int | None = None
-    """Fixes every draw of the row; ``None`` draws anew each time."""
+    """Fixes every draw of an answer, with its prompt; ``None`` draws anew each time."""
     repetition_penalty: float = 1.0
     """Logits of tokens that the answer holds are divided by it (multiplied, if negative), as in
     CTRL (arXiv 1909.05858, section 4.1)."""
@@ -74,17 +78,30 @@ class Sampling:
 
 
 class Sampler:
-    """Draws the tokens of one row; the n-th draw depends on the seed and on n alone.
+    """Draws the tokens of one answer; each depends on the seed, the prompt and its place alone.
+
+    So answers to different prompts are independent of each other, and none depends on what else
+    is asked, when, or in which order.
 
     Args:
         sampling: The settings.
         breakers: Ids of tokens over which no repeated run goes, such as the end of a line.
+        prompt: Tokens of the prompt.
+        draw: Which of several answers to the prompt it is.
     """
 
-    def __init__(self, sampling: Sampling, breakers: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self,
+        sampling: Sampling,
+        breakers: frozenset[int] = frozenset(),
+        *,
+        prompt: Sequence[int] = (),
+        draw: str = "",
+    ) -> None:
         self._sampling = sampling
-        self._rng = np.random.default_rng(sampling.seed)
         self._said = Repetition(breakers) if sampling.penalises else None
+        if sampling.temperature:
+            self._rng = _generator(sampling.seed, prompt, draw)
 
     def said(self, tokens: Iterable[int]) -> None:
         """Takes note of tokens of the answer, chosen or forced."""
@@ -125,17 +142,119 @@ class Sampler:
         return self._draw(logits.astype(np.float64))
 
     def _draw(self, logits: NDArray[np.float64]) -> int:
-        scaled = (logits - logits.max()) / self._sampling.temperature
-        if self._sampling.min_p:
-            scaled[scaled < math.log(self._sampling.min_p)] = -np.inf
-        order = np.argsort(-scaled, kind="stable")[: self._sampling.top_k]
-        weights = np.exp(scaled[order])
+        settings = self._sampling
+        scaled = (logits - logits.max()) / settings.temperature
+        least = math.log(settings.min_p) if settings.min_p else _NEVER
+        kept = np.flatnonzero(scaled >= max(least, _NEVER))
+        weights = np.exp(scaled[kept])
+        if settings.top_k is not None and settings.top_k < len(weights):
+            places = _largest(weights, settings.top_k)
+            kept, weights = kept[places], weights[places]
+        if settings.top_p < 1.0:
+            places = _nucleus(weights, settings.top_p)
+            kept, weights = kept[places], weights[places]
         cumulated = np.cumsum(weights)
-        # The first entry always stays, and the one that crosses top_p stays too.
-        within = cumulated - weights < self._sampling.top_p * cumulated[-1]
-        total = cumulated[int(np.count_nonzero(within)) - 1]
-        place = int(np.searchsorted(cumulated, self._rng.random() * total, side="right"))
-        return int(order[place])
+        place = np.searchsorted(cumulated, self._rng.random() * cumulated[-1], side="right")
+        return int(kept[min(int(place), len(kept) - 1)])
+
+
+def _generator(seed: int | None, prompt: Sequence[int], draw: str) -> np.random.Generator:
+    """Numbers of one answer: others for another prompt, step, attempt, or answer of the prompt."""
+    if seed is None:
+        return np.random.default_rng()
+    content = np.asarray(prompt, np.int64).tobytes() + draw.encode()
+    digest = hashlib.blake2b(content, digest_size=16).digest()
+    return np.random.default_rng([seed, *np.frombuffer(digest, np.uint32).tolist()])
+
+
+def _largest(weights: NDArray[np.float64], n: int) -> NDArray[np.intp]:
+    """Places of the ``n`` largest weights, ascending; the first of equal ones."""
+    least = np.partition(weights, len(weights) - n)[len(weights) - n]
+    return _down_to(weights, least, n - int(np.count_nonzero(weights > least)))
+
+
+def _nucleus(weights: NDArray[np.float64], share: float) -> NDArray[np.intp]:
+    """Places of the fewest largest weights that reach a share of the sum; the first of equals.
+
+    Nothing is sorted: what is left is parted by one of its weights until it is small, and the mass
+    above says on which side the last of the set is.
+    """
+    # A sum that reaches the share but for rounding reaches it.
+    missing = share * float(weights.sum()) * (1 - 1e-12)
+    left = weights
+    while True:
+        some = np.sort(left[:: max(1, len(left) // 64)])
+        pivot = float(some[len(some) // 2])
+        above = left[left > pivot]
+        mass = float(above.sum())
+        if mass >= missing:
+            left = above
+            continue
+        missing -= mass
+        n_equal = int(np.count_nonzero(left == pivot))
+        below = left[left < pivot]
+        if pivot * n_equal >= missing or not len(below):
+            n_wanted = min(n_equal, max(1, math.ceil(missing / pivot)))
+            return _down_to(weights, pivot, n_wanted)
+        missing -= pivot * n_equal
+        left = below
+
+
+def _down_to(weights: NDArray[np.float64], least: float, n_equal: int) -> NDArray[np.intp]:
+    """Places of the weights above one, ascending, and the first few of those equal to it."""
+    kept = weights > least
+    kept[np.flatnonzero(weights == least)[:n_equal]] = True
+    return np.flatnonzero(kept)
+
+
+class Repetition:
+    """The tokens of one answer so far, with the repeated run that ends at each place.
+
+    Args:
+        breakers: Ids of tokens over which no run goes.
+    """
+
+    def __init__(self, breakers: frozenset[int] = frozenset()) -> None:
+        self._breakers = breakers
+        self._n = 0
+        self._tokens = np.zeros(256, np.int64)
+        # Entry i: how long the run is that ends before token i and ends the answer too.
+        self._runs = np.zeros(257, np.int64)
+
+    def add(self, token: int) -> None:
+        """Takes note of the next token."""
+        n = self._n
+        if n == len(self._tokens):
+            self._tokens = np.concatenate([self._tokens, np.zeros_like(self._tokens)])
+            self._runs = np.concatenate([self._runs, np.zeros(n, np.int64)])
+        if token in self._breakers:
+            self._runs[: n + 2] = 0
+        else:
+            longer = np.where(self._tokens[:n] == token, self._runs[:n] + 1, 0)
+            self._runs[1 : n + 1] = longer
+            self._runs[n + 1] = 0
+        self._tokens[n] = token
+        self._n = n + 1
+
+    def divide(self, logits: NDArray[np.float32], penalty: float) -> None:
+        """Divides the logits of tokens that were said (multiplies those below 0), in place."""
+        said = np.unique(self._tokens[: self._n])
+        kept = logits[said]
+        logits[said] = np.where(kept > 0, kept / penalty, kept * penalty)
+
+    def dry(
+        self, logits: NDArray[np.float32], multiplier: float, base: float, allowed: int
+    ) -> None:
+        """Takes the DRY penalty off the logits of tokens that would make a run longer, in place."""
+        at = np.flatnonzero(self._runs[: self._n] >= allowed)
+        if not at.size:
+            return
+        lengths = np.minimum(self._runs[at] - allowed, _LONGEST)
+        worst: dict[int, int] = {}
+        for token, length in zip(self._tokens[at].tolist(), lengths.tolist(), strict=True):
+            worst[token] = max(worst.get(token, 0), length)
+        for token, length in worst.items():
+            logits[token] -= multiplier * base**length
 
 
 def _check(field: str, value: object, fits: bool, allowed: str) -> None:

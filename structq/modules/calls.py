@@ -52,8 +52,6 @@ Steps = Generator[Ask, Reply, Result]
 class Caller:
     """Asks the questions of one row and keeps a record of each."""
 
-    lm: dspy.BaseLM | None
-    """The LM of the module; ``None`` for the one that DSPy is configured with."""
     max_attempts: int = 1
     """How often one question is asked until the answer can be used."""
     adapter_options: Mapping[str, Any] = field(default_factory=dict)
@@ -99,8 +97,9 @@ class Caller:
             OutputError, LMError: As ``ask``, for the first question that fails; the others are
                 dropped.
         """
-        if len(questions) == 1:
-            return [self.ask(questions[0])]
+        # A listener of a stream waits in the loop of this thread, and in no other.
+        if len(questions) == 1 or dspy.settings.send_stream is not None:
+            return [self.ask(question) for question in questions]
         with self._branches(questions) as branches:
             return list(run_stream(_ask_branch, branches, n_in_flight=len(branches)))
 
@@ -128,9 +127,15 @@ class Caller:
 
     def _settings(self, question: Ask, seen: list[Answer], broken: list[tuple[str, str]]) -> Any:
         options = {**self.adapter_options, **question.adapter_options}
-        adapter = StructAdapter(on_answer=seen.append, broken=tuple(broken), **options)
-        chosen = {} if self.lm is None else {"lm": self.lm}
-        return dspy.context(adapter=adapter, **chosen)
+        # The last attempt is taken even where it leaves a response without a score.
+        options["partial"] = len(broken) + 1 >= self.max_attempts
+        adapter = StructAdapter(
+            on_answer=seen.append,
+            broken=tuple(broken),
+            around=dspy.settings.adapter,
+            **options,
+        )
+        return dspy.context(adapter=adapter)
 
     @contextmanager
     def _recording(
@@ -198,7 +203,12 @@ def drive(steps: Steps[Result], caller: Caller) -> Result:
         try:
             question = next(steps)
             while True:
-                question = steps.send(caller.ask(question))
+                try:
+                    reply = caller.ask(question)
+                except StructqError as error:  # steps may do with less
+                    question = steps.throw(error)
+                else:
+                    question = steps.send(reply)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
 
@@ -209,7 +219,12 @@ async def adrive(steps: Steps[Result], caller: Caller) -> Result:
         try:
             question = next(steps)
             while True:
-                question = steps.send(await caller.aask(question))
+                try:
+                    reply = await caller.aask(question)
+                except StructqError as error:
+                    question = steps.throw(error)
+                else:
+                    question = steps.send(reply)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
 

@@ -36,6 +36,15 @@ _REFUSAL = re.compile(
     rf"\W*(?:(?:{_SORRY}){{1,3}}{_CANNOT}(?: {_HELP}\b|\W*$)|{_CANNOT} {_HELP} {_ASKED}\b)",
     re.IGNORECASE,
 )
+_HERE_IS = re.compile(
+    r"^\W*here(?:[’']s| is) (?:a|the|your|my) (?:\w+ )?(?:rewritten|revised|improved|evolved) ",
+    re.IGNORECASE | re.MULTILINE,
+)
+# An instruction that asks for a revision may get one by that name.
+_ASKS_TO_REVISE = re.compile(
+    r"\b(?:re-?writ\w+|revis\w+|improv\w+|edit\w*|correct\w*|fix\w*|proofread\w*|paraphras\w+)\b",
+    re.IGNORECASE,
+)
 _ECHOES = (
     re.compile(r"\[/?(?:instruction|response)[a-z]{0,2}\]"),
     re.compile(
@@ -48,10 +57,7 @@ _ECHOES = (
     re.compile(r"Keep everything in the response that is right", re.IGNORECASE),
     re.compile(r"(?:Use|Add) at (?:most|least) \d+ words", re.IGNORECASE),
     re.compile(r"^\W*(?:the )?(?:rewritten|evolved) response\b[*_]*\s*(?::|$)", re.I | re.M),
-    re.compile(
-        r"^\W*here(?:[’']s| is) (?:a|the|your|my) (?:\w+ )?(?:rewritten|revised|improved|evolved) ",
-        re.I | re.M,
-    ),
+    _HERE_IS,
 )
 # A text that speaks about the response instead of being it.
 _COMMENT = re.compile(
@@ -70,8 +76,11 @@ _PLACEHOLDER = re.compile(
 )
 # A text that breaks off here says that more was to come.
 _BROKEN_OFF = re.compile(
-    r"(?:[,;(\[{]|\b(?:and|or|the|a|an|of|to|with|such as))\s*\Z", re.IGNORECASE
+    r"(?:[,(\[{，、،]|(?P<prose>;|\b(?:and|or|the|a|an|of|to|with|such as)))\s*\Z", re.IGNORECASE
 )
+# A line of code may end with a semicolon, and a short answer with any word.
+_CODE = re.compile(r"[(){}\[\]<>=$\"'`*\\]")
+_LEAST_PROSE = 5
 _SHORTENS = re.compile(
     r"\b(?:short(?:en|er)?|brief(?:ly|er)?|concise(?:ly)?|conden[sc]\w*|compress\w*|summar\w+|trim|"
     r"terse|tighten|succinct\w*|(?:fewer|less) words|cut (?:it|the|out|down)|reduce|remove|delete|"
@@ -191,7 +200,7 @@ class EvolveCheck:
     def _empty(self, evolved: str) -> str | None:
         if _PLACEHOLDER.fullmatch(evolved) and not _PLACEHOLDER.fullmatch(self.response):
             return "the evolved response is a placeholder"
-        if _BROKEN_OFF.search(evolved) and not _BROKEN_OFF.search(self.response):
+        if _breaks_off(evolved) and not _breaks_off(self.response):
             return f"the evolved response is a fragment: it ends with {shorten(evolved[-40:])}"
         return None
 
@@ -215,7 +224,11 @@ class EvolveCheck:
         known = f"{self.instruction}\n{self.response}"
         for pattern in _ECHOES:
             found = pattern.search(evolved)
-            if found and not pattern.search(known):
+            if (
+                found
+                and not pattern.search(known)
+                and not (pattern is _HERE_IS and _ASKS_TO_REVISE.search(self.instruction))
+            ):
                 return f"the evolved response repeats the prompt: {shorten(found[0])}"
         old = _fold(known)
         folded = _fold(evolved)
@@ -245,6 +258,14 @@ class EvolveCheck:
 def is_refusal(text: str) -> bool:
     """Whether a text is a short one that begins by refusing to do what was asked."""
     return len(text) <= _MAX_REFUSAL and _REFUSAL.match(text) is not None
+
+
+def _breaks_off(text: str) -> bool:
+    found = _BROKEN_OFF.search(text)
+    if found is None or found["prose"] is None:
+        return found is not None
+    line = text.rstrip().rsplit("\n", 1)[-1]
+    return n_words(line) >= _LEAST_PROSE and _CODE.search(line) is None
 
 
 def _fold(text: str) -> str:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import dspy
 
 from structq.errors import InputError
 
 from .calls import carrying
+from .derived import best_of, without_derived
 from .evol_quality import EvolQuality
+from .predictor import LMByName, is_copy
 from .quality_scorer import QualityScorer
-from .rows import RowModule
+from .results import BestResult, EvolveResult, ScoreResult
+from .rows import RowModule, row_values
 
 __all__ = ["EvolveAndScore"]
 
@@ -26,7 +29,7 @@ class EvolveAndScore(RowModule):
         num_evolutions: Steps for each row, where ``evolve`` is not given; 1 by default.
         seed: Fixes every draw, where ``evolve`` is not given; 42 by default.
         lm: The LM of both, unless they have their own; by default the one that DSPy is configured
-            with.
+            with. A part that gets it is copied: the given one stays as it is.
         n_in_flight: Most rows that ``process`` works on at once.
 
     Raises:
@@ -47,16 +50,17 @@ class EvolveAndScore(RowModule):
         lm: dspy.BaseLM | str | None = None,
         n_in_flight: int = 64,
     ) -> None:
-        super().__init__(lm=lm, n_in_flight=n_in_flight)
+        super().__init__(n_in_flight=n_in_flight)
         given = {"num_evolutions": num_evolutions, "seed": seed}
         chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         if evolve is not None and chosen:
             name = next(iter(chosen))
             raise InputError(f"{name}: belongs to evolve, which is given", field=name)
-        self.evolve = EvolQuality(**chosen) if evolve is None else evolve
-        self.scorer = QualityScorer() if scorer is None else scorer
+        shared = LMByName(lm) if isinstance(lm, str) else lm
+        self.evolve = (EvolQuality(**chosen) if evolve is None else evolve).answered_by(shared)
+        self.scorer = (QualityScorer() if scorer is None else scorer).answered_by(shared)
 
-    def forward(self, instruction: str, response: str, seed: int | None = None) -> dspy.Prediction:
+    def forward(self, instruction: str, response: str, seed: int | None = None) -> BestResult:
         """The original and its evolutions, scored.
 
         Args:
@@ -75,27 +79,25 @@ class EvolveAndScore(RowModule):
             OutputError: An answer was cut off or broke its schema.
             LMError: The LM could not answer.
         """
-        with self._own_lm():
-            evolved = self.evolve(instruction=instruction, response=response, seed=seed)
-            responses = self._responses(response, evolved)
-            with carrying(evolved.metadata["calls"]):
-                return _join(
-                    responses, evolved, self.scorer(instruction=instruction, responses=responses)
-                )
+        evolved = self.evolve(instruction=instruction, response=response, seed=seed)
+        responses = self._responses(response, evolved)
+        with carrying(evolved.metadata["calls"]):
+            scored = self.scorer(instruction=instruction, responses=responses)
+        return _join(responses, evolved, scored)
 
     async def aforward(
         self, instruction: str, response: str, seed: int | None = None
-    ) -> dspy.Prediction:
+    ) -> BestResult:
         """As ``forward``, awaiting the LM."""
-        with self._own_lm():
-            evolved = await self.evolve.acall(instruction=instruction, response=response, seed=seed)
-            responses = self._responses(response, evolved)
-            with carrying(evolved.metadata["calls"]):
-                return _join(
-                    responses,
-                    evolved,
-                    await self.scorer.acall(instruction=instruction, responses=responses),
-                )
+        evolved = await self.evolve.acall(instruction=instruction, response=response, seed=seed)
+        responses = self._responses(response, evolved)
+        with carrying(evolved.metadata["calls"]):
+            scored = await self.scorer.acall(instruction=instruction, responses=responses)
+        return _join(responses, evolved, scored)
+
+    if TYPE_CHECKING:
+        __call__ = forward
+        acall = aforward
 
     @property
     def output_columns(self) -> tuple[str, ...]:
@@ -109,17 +111,42 @@ class EvolveAndScore(RowModule):
         """The arguments of a call, from the columns of a row."""
         return {"instruction": row.get("instruction"), "response": row.get("response")}
 
+    async def aprocess_row(self, row: Mapping[str, Any] | dspy.Example) -> dict[str, Any]:
+        """One row with the output columns, without those of an earlier run."""
+        return await super().aprocess_row(without_derived(row_values(row)))
+
     def answering_lms(self) -> list[dspy.BaseLM]:
-        """The LMs that would answer now, made ready to be asked.
+        """The LMs that would answer now, those that write first.
 
         Raises:
             InputError: There is none.
         """
-        with self._own_lm():
-            return [*self.evolve.answering_lms(), *self.scorer.answering_lms()]
+        lms = [*self.evolve.answering_lms(), *self.scorer.answering_lms()]
+        return list({id(lm): lm for lm in lms}.values())
+
+    def get_lm(self) -> dspy.BaseLM:
+        """The LM that would write now; see ``scorer.get_lm()`` for the one that would judge.
+
+        Raises:
+            InputError: There is none.
+            ValueError: There are several.
+        """
+        return self.evolve.get_lm()
+
+    def set_lm(self, lm: dspy.BaseLM | str | None) -> None:
+        """Has this LM write and judge.
+
+        A copy of the LM that writes, with other options, goes to the writer alone where the judge
+        has an LM of its own: so ``dspy.BestOfN`` and ``dspy.Refine`` leave the judge as it is.
+        """
+        writers, judges = self.evolve.own_lms(), self.scorer.own_lms()
+        apart = judges and not any(lm is other for lm in judges for other in writers)
+        self.evolve.set_lm(lm)
+        if not (apart and any(is_copy(lm, writer) for writer in writers)):
+            self.scorer.set_lm(lm)
 
     def load_state(self, state: dict[str, Any], *, allow_unsafe_lm_state: bool = False) -> None:
-        """Becomes the saved module.
+        """Becomes the saved module, all but its LMs.
 
         Raises:
             InputError: The state is not one of an EvolveAndScore that could be constructed.
@@ -133,19 +160,14 @@ class EvolveAndScore(RowModule):
             self.evolve.mutations = before
             raise
 
-    def _own_lm(self) -> Any:
-        return dspy.context() if self.lm is None else dspy.context(lm=self.lm)
-
-    def _responses(self, response: str, evolved: dspy.Prediction) -> list[str]:
+    def _responses(self, response: str, evolved: EvolveResult) -> list[str]:
         first = 1 if self.evolve.include_original_response else 0
         return [response, *evolved.evolved_responses[first:]]
 
 
-def _join(
-    responses: list[str], evolved: dspy.Prediction, scored: dspy.Prediction
-) -> dspy.Prediction:
+def _join(responses: list[str], evolved: EvolveResult, scored: ScoreResult) -> BestResult:
     ranks = scored.scores if scored.expected_scores is None else scored.expected_scores
-    return dspy.Prediction(
+    return BestResult(
         responses=responses,
         scores=scored.scores,
         expected_scores=scored.expected_scores,
@@ -154,12 +176,9 @@ def _join(
         best_response=responses[best_of(ranks)],
         mutations=evolved.mutations,
         model_name=evolved.model_name,
-        metadata={"calls": [*evolved.metadata["calls"], *scored.metadata["calls"]], "error": None},
-    )
-
-
-def best_of(scores: Sequence[float | None]) -> int:
-    """Position of the highest score, the first of equal ones; unscored ones lose."""
-    return max(
-        range(len(scores)), key=lambda i: (-float("inf") if scores[i] is None else scores[i], -i)
+        metadata={
+            **evolved.metadata,
+            **scored.metadata,
+            "calls": [*evolved.metadata["calls"], *scored.metadata["calls"]],
+        },
     )

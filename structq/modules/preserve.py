@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from functools import cache
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
 
 __all__ = ["Preserve", "blocks_of", "literals_of", "missing_literal"]
 
 Preserve = Literal["none", "blocks", "all"]
 
-_FENCE = re.compile(r"[ \t>]*(?P<run>`{3,}|~{3,})(?P<info>.*)")
-_ITEM = re.compile(r"[ \t>]*(?:[-*+]|\d{1,9}[.)])[ \t]+(?=`{3}|~{3})")
-_RULE = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*")
-_FORMULA = re.compile(r"\$\$.+?\$\$|\\\[.+?\\\]", re.DOTALL)
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_BLOCKS = ("fence", "code_block", "table_open")
+# Code in a line and what a backslash escapes open no formula; a blank line ends one.
+_FORMULA = re.compile(
+    r"(?P<code>(?<!`)(`+)(?!`)(?:(?!\n\s*\n).)+?(?<!`)\2(?!`))|(?P<escaped>\\[\\$`])"
+    r"|\$\$(?:(?!\n[ \t>]*\r?\n|\$\$).)+?\$\$|\\\[(?:(?!\n[ \t>]*\r?\n).)+?\\\]",
+    re.DOTALL,
+)
 Span = tuple[int, int]
 
 
@@ -30,19 +38,21 @@ def literals_of(response: str, preserve: Preserve) -> tuple[str, ...]:
 
 
 def blocks_of(text: str) -> tuple[str, ...]:
-    r"""Code fences, tables and display formulas of a Markdown text, in order.
+    r"""Code, tables and display formulas of a Markdown text, in order, as they stand there.
 
-    A fence runs to its closing line, or to the end of the text as in CommonMark. A table has a
-    header, a line of dashes and at least one bar. ``$$..$$`` and ``\[..\]`` are formulas. Of two
-    that overlap, the one that begins first counts: what stands inside a fence is code.
+    Code (fenced or indented) and tables are the whole lines that CommonMark, with the tables of
+    GitHub, gives to them, inside of lists and quotations too. ``$$..$$`` and ``\[..\]`` outside of
+    those are formulas, without a blank line in them.
     """
-    ends = 0
-    blocks = []
-    for start, end in sorted([*_whole_lines(text), *(m.span() for m in _formulas(text))]):
-        if start >= ends:
-            blocks.append(text[start:end])
-            ends = end
-    return tuple(blocks)
+    blocks = _markdown_blocks(text)
+    spans, start = list(blocks), 0
+    for begin, end in [*blocks, (len(text), len(text))]:
+        spans += [m.span() for m in _FORMULA.finditer(text, start, begin) if m[0][:2] in _OPENERS]
+        start = end
+    return tuple(text[first:last] for first, last in sorted(spans))
+
+
+_OPENERS = ("$$", "\\[")
 
 
 def missing_literal(text: str, literals: Sequence[str], *, anchored: bool) -> str | None:
@@ -62,57 +72,34 @@ def missing_literal(text: str, literals: Sequence[str], *, anchored: bool) -> st
     return None
 
 
-def _formulas(text: str) -> Iterator[re.Match[str]]:
-    """Formulas outside of fences and tables: dollars in code open none."""
-    start = 0
-    for begin, end in [*_whole_lines(text), (len(text), len(text))]:
-        yield from _FORMULA.finditer(text, start, begin)
-        start = end
-
-
-def _whole_lines(text: str) -> list[Span]:
-    """Places of fences and tables, in order."""
+def _markdown_blocks(text: str) -> list[Span]:
+    """Places of code and tables, in order."""
     lines = list(_lines(text))
-    spans, i = [], 0
-    while i < len(lines):
-        end = _fence_end(text, lines, i) or _table_end(text, lines, i)
-        if end:
-            spans.append((lines[i][0], lines[end - 1][1]))
-        i = end or i + 1
+    spans: list[Span] = []
+    for token in _parser().parse(text):
+        if token.type not in _BLOCKS or token.map is None:
+            continue
+        first, last = token.map[0], min(token.map[1], len(lines)) - 1
+        while (
+            last > first and token.type != "fence" and not text[slice(*lines[last])].strip(" \t>")
+        ):
+            last -= 1
+        if not spans or lines[first][0] >= spans[-1][1]:
+            spans.append((lines[first][0], lines[last][1]))
     return spans
+
+
+@cache
+def _parser() -> MarkdownIt:
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark").enable("table")
 
 
 def _lines(text: str) -> Iterator[Span]:
     """Place of each line, without its end."""
     start = 0
-    for line in text.split("\n"):
-        yield start, start + len(line.rstrip("\r"))
-        start += len(line) + 1
-
-
-def _fence_end(text: str, lines: Sequence[Span], first: int) -> int:
-    """The line after the fence that this line opens, or 0."""
-    start, end = lines[first]
-    if item := _ITEM.match(text, start, end):
-        start = item.end()
-    opened = _FENCE.fullmatch(text, start, end)
-    if opened is None or (opened["run"][0] == "`" and "`" in opened["info"]):
-        return 0
-    for i in range(first + 1, len(lines)):
-        closed = _FENCE.fullmatch(text, *lines[i])
-        if closed and closed["run"].startswith(opened["run"]) and not closed["info"].strip():
-            return i + 1
-    return len(lines)
-
-
-def _table_end(text: str, lines: Sequence[Span], first: int) -> int:
-    """The line after the table that this line heads, or 0."""
-    if first + 1 >= len(lines) or "|" not in text[slice(*lines[first])]:
-        return 0
-    rule = text[slice(*lines[first + 1])]
-    if "|" not in rule or not _RULE.fullmatch(rule):
-        return 0
-    end = first + 2
-    while end < len(lines) and "|" in text[slice(*lines[end])]:
-        end += 1
-    return end
+    for found in _LINE_END.finditer(text):
+        yield start, found.start()
+        start = found.end()
+    yield start, len(text)

@@ -3,86 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, cast
 
 import dspy
 
-from structq.adapter import Measurement
+from structq.adapter import read_lines
 from structq.errors import InputError, shorten
-from structq.schemas import FORMS, Form
-from structq.signatures import ScoreResponses, score_signature
-from structq.templates import check_score_template, check_text, default_criteria, score_template
+from structq.schemas import Form, Score, mean_score
+from structq.signatures import ScoreCall, ScoreResponses, score_signature
+from structq.templates import check_text, default_criteria, score_template
 
 from .calls import Ask, Caller, Reply, carrying
+from .derived import best_response, without_facts
 from .orders import orders
-from .rows import RowModule, check_instruction
-from .scale import ScaleLike, parse_scale
-from .settings import Setting, Settings, check_bool, check_choice, check_count
+from .predictor import Predictor
+from .results import ScoreResult
+from .rows import RowModule, check_instruction, row_values
+from .scale import ScaleLike, labels_of
+from .settings import ScorerOptions, ScorerSettings, Scoring
+from .settled import SavedSettings, Settled
 
 __all__ = ["QualityScorer"]
 
-Scoring = Literal["joint", "independent"]
 
-
-@dataclass(kw_only=True)
-class ScorerSettings(Settings):
-    """Settings of QualityScorer; see there."""
-
-    scale: Any = None
-    scoring: Scoring = "joint"
-    permutations: int = 1
-    use_default_structured_output: bool = True
-    system_prompt: str | None = None
-    template: str | None = None
-    max_attempts: int = 1
-    form: Form | None = None
-
-    def __post_init__(self) -> None:
-        scale = parse_scale(self.scale)
-        if scale.rubric and scale.labels:
-            self.scale = dict(zip(scale.labels, scale.rubric, strict=True))
-        elif scale.labels:
-            self.scale = (scale.labels[0], scale.labels[-1])
-        check_count(self.permutations, "permutations")
-        self._check_scoring()
-        check_count(self.max_attempts, "max_attempts")
-        if self.form is not None:
-            check_choice(self.form, "form", FORMS)
-        check_bool(self.use_default_structured_output, "use_default_structured_output")
-        if self.system_prompt is not None:
-            check_text(self.system_prompt, "system_prompt")
-        if self.template is not None:
-            check_score_template(self.template)
-
-    def _check_scoring(self) -> None:
-        if self.scoring not in ("joint", "independent"):
-            found = f"must be 'joint' or 'independent', found {shorten(self.scoring)}"
-            raise InputError(f"scoring: {found}", field="scoring")
-        if self.scoring == "joint":
-            return
-        if self.scale is None:
-            raise InputError(
-                "scale: independent scoring needs a fixed one, (low, high) or a rubric: the "
-                "list-wise scale compares responses, and each is seen alone",
-                field="scale",
-            )
-        if self.permutations > 1:
-            raise InputError(
-                f"permutations: {self.permutations} orders of one response are the same prompt "
-                "(independent scoring allows 1)",
-                field="permutations",
-            )
-
-    def dump_state(self, json_mode: bool = True) -> dict[str, Any]:
-        """The settings as JSON values: a rubric has its labels as text."""
-        state = super().dump_state(json_mode)
-        if isinstance(self.scale, Mapping):
-            state["scale"] = {str(label): text for label, text in self.scale.items()}
-        return state
-
-
-class QualityScorer(RowModule):
+class QualityScorer(Settled, RowModule, settings=ScorerSettings, options=ScorerOptions):
     """Scores the responses to one instruction, together as DEITA does (arXiv 2312.15685), or alone.
 
     ``scoring="joint"``: one prompt with all K responses and one answer with K scores, each of which
@@ -93,20 +37,7 @@ class QualityScorer(RowModule):
     scoring reads them once.
 
     Args:
-        scale: ``None`` for DEITA's list-wise scale (1..K for K responses, K+1 for one that cannot
-            be improved), ``(low, high)`` for a fixed one, or a rubric ``{label: description}``.
-        scoring: ``"joint"`` or ``"independent"``, which needs a fixed scale or a rubric.
-        permutations: Orders of the responses that are asked, all at once, and averaged, against
-            position bias; for joint scoring.
-        use_default_structured_output: Ask for JSON under a schema; off, for lines such as ``[1]
-            Score: 3``.
-        criteria: What to judge by; the instructions of the predictor, which optimizers may tune.
-        template: Jinja2 text in place of the packaged prompt; knows ``instruction``, ``responses``,
-            ``low``, ``high``, ``criteria``, ``form`` and ``mark``.
-        system_prompt: Text of the system message; a row may bring its own.
-        max_attempts: How often one order is asked until the answer can be used.
-        form: How the LM is asked to answer, see `structq.schemas.Form`; by default what is best
-            for the LM. Scores are JSON in every form; ``"compact"`` is that of nano.
+        {settings}
         lm: A ``dspy.LM`` or a spec for ``structq.lm``; by default the LM that DSPy is configured
             with.
         n_in_flight: Most rows that ``process`` works on at once.
@@ -121,15 +52,6 @@ class QualityScorer(RowModule):
         >>> scorer = QualityScorer(scale=(1, 6), lm="nano")
         >>> scorer(instruction="Name a prime.", responses=["7", "9"]).expected_scores
     """
-
-    scale = Setting["ScaleLike"]("What a score may be.")
-    scoring = Setting["Scoring"]("Whether responses are scored together or each alone.")
-    permutations = Setting[int]("Orders that are asked and averaged.")
-    use_default_structured_output = Setting[bool]("Whether the answer is JSON under a schema.")
-    system_prompt = Setting["str | None"]("Text of the system message.")
-    template = Setting["str | None"]("Jinja2 text in place of the packaged prompt.")
-    max_attempts = Setting[int]("How often one order is asked.")
-    form = Setting["Form | None"]("How the LM is asked to answer.")
 
     def __init__(
         self,
@@ -146,32 +68,35 @@ class QualityScorer(RowModule):
         lm: dspy.BaseLM | str | None = None,
         n_in_flight: int = 64,
     ) -> None:
-        super().__init__(lm=lm, n_in_flight=n_in_flight)
-        asked = default_criteria() if criteria is None else check_text(criteria, "criteria")
-        if not asked.strip():
-            raise InputError(f"criteria: is blank, found {shorten(asked)}", field="criteria")
-        self.score = dspy.Predict(ScoreResponses.with_instructions(asked))
-        self.settings = ScorerSettings(
-            scale=scale,
-            scoring=scoring,
-            permutations=permutations,
-            use_default_structured_output=use_default_structured_output,
-            system_prompt=system_prompt,
-            template=template,
-            max_attempts=max_attempts,
-            form=form,
-        )
+        options = ScorerOptions.picked(locals())
+        super().__init__(n_in_flight=n_in_flight)
+        asked = options.criteria or default_criteria()
+        self.score = Predictor(ScoreResponses.with_instructions(asked))
+        self.lm = lm
+        self.settings = SavedSettings(ScorerSettings.picked(vars(options)))
+
+    @property
+    def criteria(self) -> str:
+        """What responses are judged by: the instructions of the predictor."""
+        return cast("str", self.score.signature.instructions)
+
+    @criteria.setter
+    def criteria(self, criteria: str) -> None:
+        asked = ScorerOptions(criteria=criteria).criteria or default_criteria()
+        self.score.signature = self.score.signature.with_instructions(asked)
 
     @property
     def _template(self) -> str:
         """The Jinja2 text of the prompt, under the name that it has in distilabel."""
-        if self.template is not None:
-            return self.template
-        return score_template(as_lines=not self.use_default_structured_output)
+        own: str | None = self.template
+        return own or score_template(as_lines=not self.use_default_structured_output)
 
     def forward(
-        self, instruction: str, responses: Sequence[str], system_prompt: str | None = None
-    ) -> dspy.Prediction:
+        self,
+        instruction: str,
+        responses: list[str] | tuple[str, ...],
+        system_prompt: str | None = None,
+    ) -> ScoreResult:
         """The scores of the responses, in their order.
 
         Args:
@@ -194,17 +119,24 @@ class QualityScorer(RowModule):
         shown, asks = self._questions(instruction, responses)
         with carrying(caller.calls):
             replies = caller.ask_all(asks)
-        return _prediction(shown, replies, caller)
+        return _prediction(shown, replies, caller, _labels(self.scale, len(shown[0])))
 
     async def aforward(
-        self, instruction: str, responses: Sequence[str], system_prompt: str | None = None
-    ) -> dspy.Prediction:
+        self,
+        instruction: str,
+        responses: list[str] | tuple[str, ...],
+        system_prompt: str | None = None,
+    ) -> ScoreResult:
         """As ``forward``, awaiting the LM."""
         caller = self._caller(system_prompt)
         shown, asks = self._questions(instruction, responses)
         with carrying(caller.calls):
             replies = await caller.aask_all(asks)
-        return _prediction(shown, replies, caller)
+        return _prediction(shown, replies, caller, _labels(self.scale, len(shown[0])))
+
+    if TYPE_CHECKING:
+        __call__ = forward
+        acall = aforward
 
     @property
     def output_columns(self) -> tuple[str, ...]:
@@ -215,6 +147,12 @@ class QualityScorer(RowModule):
         """The arguments of a call, from the columns of a row."""
         return {name: row.get(name) for name in ("instruction", "responses", "system_prompt")}
 
+    async def aprocess_row(self, row: Mapping[str, Any] | dspy.Example) -> dict[str, Any]:
+        """One row with the output columns; a best response that is there follows the scores."""
+        row = row_values(row)
+        done = await super().aprocess_row(without_facts(row, "unscored"))
+        return {**done, "best_response": best_response(done)} if "best_response" in row else done
+
     def _caller(self, system_prompt: str | None) -> Caller:
         if system_prompt is not None:
             check_text(system_prompt, "system_prompt")
@@ -224,7 +162,7 @@ class QualityScorer(RowModule):
             "as_text": not self.use_default_structured_output,
             "form": self.form,
         }
-        return Caller(lm=self.lm, max_attempts=self.max_attempts, adapter_options=options)
+        return Caller(max_attempts=self.max_attempts, adapter_options=options)
 
     def _questions(
         self, instruction: object, responses: object
@@ -232,7 +170,7 @@ class QualityScorer(RowModule):
         """What to ask, and for each question the responses that it shows, by their places."""
         asked, candidates = check_instruction(instruction), _check_responses(responses)
         shown = self._shown(len(candidates))
-        call = parse_scale(self.scale).call(len(shown[0]))
+        call = ScoreCall(len(shown[0]), *labels_of(self.scale))
         signature = score_signature(self.score.signature, call)
         asks = [
             Ask(
@@ -251,75 +189,43 @@ class QualityScorer(RowModule):
 
 
 def _prediction(
-    shown: Sequence[Sequence[int]], replies: Sequence[Reply], caller: Caller
-) -> dspy.Prediction:
-    tally = Tally(1 + max(max(order) for order in shown))
+    shown: Sequence[Sequence[int]],
+    replies: Sequence[Reply],
+    caller: Caller,
+    labels: Sequence[int],
+) -> ScoreResult:
+    got: dict[int, list[Score]] = {}
     for order, reply in zip(shown, replies, strict=True):
-        tally.add(order, reply.prediction.scores, reply.answer.measurement)
-    return dspy.Prediction(
-        scores=tally.scores(),
-        expected_scores=tally.expected_scores(),
-        score_distributions=tally.distributions(),
+        for response, score in zip(order, _scores(reply, len(order), labels), strict=True):
+            got.setdefault(response, []).append(score)
+    scores = [mean_score(got[response]) for response in sorted(got)]
+    known = [one.distribution for one in scores if one.distribution is not None]
+    measured = len(known) == len(scores)
+    unscored = [
+        {"response": i, "reason": one.reason} for i, one in enumerate(scores) if one.value is None
+    ]
+    return ScoreResult(
+        scores=[one.value for one in scores],
+        expected_scores=[one.expected for one in known] if measured else None,
+        score_distributions=[one.to_json() for one in known] if measured else None,
         model_name=replies[-1].answer.model,
-        metadata={"calls": caller.calls, "error": None},
-    )
+        metadata={
+            "calls": caller.calls, "error": None, **({"unscored": unscored} if unscored else {}),
+        },
+    )  # fmt: skip
 
 
-class Tally:
-    """Scores of several prompts, put back into the order of the caller and averaged."""
-
-    def __init__(self, n_responses: int) -> None:
-        self._scores: list[list[int]] = [[] for _ in range(n_responses)]
-        self._rows: list[list[tuple[float, ...]]] = [[] for _ in range(n_responses)]
-        self._labels: tuple[int, ...] = ()
-        self._measured = True
-
-    def add(
-        self, order: Sequence[int], scores: Sequence[int | None], measured: Measurement | None
-    ) -> None:
-        """One answer: its i-th score is that of response ``order[i]``."""
-        # A mean over some of the orders would bring back the position bias that they are against.
-        self._measured = self._measured and measured is not None
-        for place, response in enumerate(order):
-            score = scores[place]
-            if score is not None:
-                self._scores[response].append(score)
-            if measured is not None:
-                self._labels = measured.labels
-                self._rows[response].append(measured.distributions[place])
-
-    def scores(self) -> list[float | None]:
-        """Mean score of each response; ``None`` for one that no order scored."""
-        return [sum(scores) / len(scores) if scores else None for scores in self._scores]
-
-    def expected_scores(self) -> list[float] | None:
-        """Mean under each response's label distribution; ``None`` unless every order has one."""
-        means = self._means()
-        if means is None:
-            return None
-        return [_mean(self._labels, row) for row in means]
-
-    def distributions(self) -> list[dict[str, float]] | None:
-        """Probability of each label, a dict for each response; labels are text, as JSON keys."""
-        means = self._means()
-        if means is None:
-            return None
-        return [
-            {str(label): p for label, p in zip(self._labels, row, strict=True)} for row in means
-        ]
-
-    def _means(self) -> list[list[float]] | None:
-        if not self._measured or not self._labels:
-            return None
-        return [
-            [sum(column) / len(rows) for column in zip(*rows, strict=True)] for rows in self._rows
-        ]
+def _labels(scale: ScaleLike, n_responses: int) -> Sequence[int]:
+    return ScoreCall(n_responses, *labels_of(scale)).scale
 
 
-def _mean(labels: Sequence[int], row: Sequence[float]) -> float:
-    # A sum of floats may end a last bit outside of the scale.
-    mean = sum(label * p for label, p in zip(labels, row, strict=True)) / sum(row)
-    return min(max(mean, float(labels[0])), float(labels[-1]))
+def _scores(reply: Reply, n_responses: int, labels: Sequence[int]) -> list[Score]:
+    """What one answer gave the responses that it saw."""
+    rows = reply.answer.measurement or (None,) * n_responses
+    values = reply.prediction.scores
+    if None in values:  # lines of text, which know why
+        return read_lines(reply.answer.raw, n_responses, labels)
+    return [Score(value=v, distribution=row) for v, row in zip(values, rows, strict=True)]
 
 
 def _check_responses(responses: object) -> list[str]:

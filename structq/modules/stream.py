@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
-import threading
 from collections import deque
 from collections.abc import (
     AsyncGenerator,
@@ -16,8 +14,10 @@ from collections.abc import (
     Iterable,
     Iterator,
 )
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from typing import Any, TypeVar
+
+from structq.loops import loop_of_caller
 
 __all__ = ["run_async", "run_stream", "stream"]
 
@@ -68,7 +68,7 @@ def run_stream(
 
     Work goes on between two results. Closing the iterator cancels what is in flight.
     """
-    loop = _loop()
+    loop = loop_of_caller()
     results = stream(work, items, n_in_flight=n_in_flight)
     try:
         while True:
@@ -99,7 +99,7 @@ def run_async(
         on_wait: Called now and then while the caller waits.
         wait_s: Time between two calls of ``on_wait``, in seconds.
     """
-    future = asyncio.run_coroutine_threadsafe(coroutine, _loop())
+    future = asyncio.run_coroutine_threadsafe(coroutine, loop_of_caller())
     try:
         try:
             while not wait((future,), wait_s).done:
@@ -133,34 +133,3 @@ def _run(coroutine: Coroutine[Any, Any, Result], loop: asyncio.AbstractEventLoop
     except BaseException:  # an interrupt of the caller must not leave the coroutine running
         future.cancel()
         raise
-
-
-_LOCK = threading.Lock()
-_LOOPS: dict[tuple[int, int], asyncio.AbstractEventLoop] = {}
-
-
-def _loop() -> asyncio.AbstractEventLoop:
-    """The loop that serves this caller, in a thread of its own.
-
-    One loop serves all callers of a process, so that connections to a server outlive one batch of
-    rows. Only a caller that runs on it itself gets the next one: waiting for one's own loop would
-    never end.
-    """
-    try:
-        running = asyncio.get_running_loop()
-    except RuntimeError:
-        running = None
-    pid = os.getpid()  # a fork does not inherit the threads of its parent
-    with _LOCK:
-        level = next((level + 1 for (_, level), loop in _LOOPS.items() if loop is running), 0)
-        if (pid, level) not in _LOOPS:
-            _LOOPS[pid, level] = _start_loop()
-        return _LOOPS[pid, level]
-
-
-def _start_loop() -> asyncio.AbstractEventLoop:
-    loop = asyncio.new_event_loop()
-    # Engines without an async twin wait in these threads, one a call in flight.
-    loop.set_default_executor(ThreadPoolExecutor(64, thread_name_prefix="structq-call"))
-    threading.Thread(target=loop.run_forever, name="structq-loop", daemon=True).start()
-    return loop

@@ -8,7 +8,7 @@ import dspy
 
 from structq.adapter.requests import ask_async, build_request
 from structq.errors import LMError
-from structq.modules import stream
+from structq.modules.stream import stream
 
 from .budget import Budget
 from .lms import bare_lm

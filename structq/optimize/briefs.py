@@ -8,7 +8,7 @@ import numpy as np
 
 from .credit import Posterior
 from .proposers import Brief, Case, Worth
-from .sentences import Frame, Pool
+from .sentences import Frame, Pool, join_sentences
 from .trials import Outcome
 
 __all__ = ["Evidence", "make_brief"]
@@ -88,7 +88,7 @@ def make_brief(
         helped=tuple(worth for worth in ranked if worth.gain > 0),
         harmed=tuple(worth for worth in reversed(ranked) if worth.gain < 0),
         texts=tuple(
-            Worth(text=" ".join(pool.sentences[i] for i in text), gain=effects.worth(text))
+            Worth(text=join_sentences(pool.sentences[i] for i in text), gain=effects.worth(text))
             for text in evidence.best_texts(6)
             if text
         ),

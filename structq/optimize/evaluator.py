@@ -11,8 +11,9 @@ from typing import Any, Protocol
 import dspy
 
 from structq.errors import StructqError, TemplateError, shorten
-from structq.modules import EvolQuality, stream
+from structq.modules import EvolQuality
 from structq.modules.rows import describe_error
+from structq.modules.stream import stream
 from structq.templates import check_mutation
 
 from .budget import Budget, Tab
@@ -90,7 +91,7 @@ class Evaluator:
     @property
     def max_calls(self) -> int:
         """Most LM calls of one trial, unless a server fails and is asked again."""
-        return self._base.max_attempts + self._metric.max_calls
+        return int(self._base.max_attempts + self._metric.max_calls)
 
     async def evaluate(
         self,
@@ -186,7 +187,7 @@ class Evaluator:
         )  # fmt: skip
 
     async def _evolve(
-        self, worker: EvolQuality, mutation: str, asked: Mapping[str, str], tab: Tab
+        self, worker: EvolQuality, mutation: str, asked: Mapping[str, Any], tab: Tab
     ) -> str:
         for n_failed in range(self._n_retries[0] + 1):
             try:

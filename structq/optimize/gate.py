@@ -24,27 +24,76 @@ MAX_SENTENCES = 24
 
 _FIELD = re.compile(r"\{[{%#]|[}%#]\}|<(?:PROMPT|RESPONSE)>|<\|", re.IGNORECASE)
 
-# Who or what decides how good a response is, and the marks that are given.
+# Who decides how good a response is, what is given for it, and what one does to get that.
+_JUDGE = r"(?:scorer|grader|judge|evaluator|rater|assessor|examiner|reviewer|marker)s?"
+_MARKS = r"(?:scores?|grades?|ratings?|marks?|stars?)\b"
+_GET = (
+    r"(?:get|earn|deserve|receive|win|maximi[sz]e|raise|increase|boost|secure|guarantee|obtain|"
+    r"achieve|reach|merit|aim\s+for|worth|(?:assign|award|give)(?=\s+(?:it|this|your|my|the\s+"
+    r"(?:response|answer|reply|text))\b))(?:s|d|ed|ing)?"
+)
+_TEXT = r"(?:response|answer|reply|text|output|rewrite|version|explanation)"
 _SCORER = re.compile(
-    r"\b(?:scor(?:e|es|ed|er|ers|ing)|grad(?:e|es|ed|er|ers|ing)|judg(?:e|es|ed|ing|ement|ment)s?"
-    r"|rat(?:e|es|ed|er|ers|ing|ings)|rank(?:ed|er|ers|ing|ings|s)?|evaluat\w*|assess(?:or|ors|ment)"
-    r"|reviewers?|examiners?|criteri\w+|rubric\w*|benchmark\w*|metric\w*|reward\w*|points?\s+out\s+of"
-    r"|(?:full|top|high(?:est)?|maximum|max)\s+(?:marks?|points?|score\w*|quality|standard)"
-    r"|\d+\s*(?:/|out\s+of)\s*\d+|\d+\s+points?|five\s+stars?|\d\s+stars?)\b",
+    rf"\b(?:pleas|convinc|impress|persuad|satisf|appeal|flatter|fool|trick|tell|address|remind|ask|"
+    rf"assur|influenc|bias|sway)\w*\b.{{0,30}}\b{_JUDGE}\b"
+    rf"|\b(?:what|whatever|as|like|for|by|to|that)\s+(?:an?|the|any|every|your)\s+(?:\w+\s+)?{_JUDGE}\b"
+    r"(?!'s|’s|\s+(?:of|whether|if|how|ruled|decided|in\s+the\s+case))"
+    rf"|\b{_JUDGE}\s+(?:want|like|prefer|look|reward|expect|will|would|should|must)s?\b"
+    r"|\b(?:scoring|grading|judging|evaluation|rating)\s+(?:criteri\w+|rubric\w*|prompt|guide\w*|scale|"
+    rf"system|process)|\brubrics?\b|\b(?:scores?|rates?|ranks?)\s+(?:\w+\s+)?(?:high|highly|well|higher|best|full|top)\b"
+    rf"|\b(?:be|is|are|being|gets?)\s+(?:\w+\s+)?(?:scored|graded|judged|evaluated|assessed)\b"
+    rf"|\b(?:rate|score|grade|rank|judge|evaluate|assess)\s+(?:this|it|your|the|my|our)\s+(?:own\s+)?"
+    rf"(?:{_TEXT}\b|(?:as\s+|with\s+|at\s+)?(?:high|full|top|\d))"
+    rf"|\b{_GET}\s+(?:\w+\s+){{0,4}}?{_MARKS}"
+    r"|\b(?:full|top|high(?:est)?|maxim(?:um|al)|max|best|perfect)\s+"
+    r"(?:possible\s+)?(?:marks?|points?|scor\w+|grades?|ratings?|quality|standard)\b"
+    r"|\b(5|6|10|100)\s*(?:/|out\s+of)\s*\1\b|\b(?:five|\d)[\s-]+stars?\b",
     re.IGNORECASE,
 )
 # Words by which a text calls itself good.
 _GLORY = (
-    r"(?:perfect\w*|flawless\w*|outstanding|excellent|excellence|superb|exceptional\w*|impeccabl\w*"
+    r"(?:perfect(?!\s+(?:squares?|tense|numbers?|competition|gas|fifth|pitch))\w*|flawless\w*|outstanding|"
+    r"excellent|excellence|superb|exceptional\w*|impeccabl\w*"
     r"|masterful\w*|world[- ]class|unsurpass\w*|unbeatable|unmatched|faultless\w*|superior\w*"
     r"|best\s+(?:possible|answer|response|reply)|(?:could|can)\s*(?:not|n't)\s+be\s+improved"
     r"|(?:cannot|nothing\b.{0,40})\s*be\s+improved|highest\s+quality|ideal\s+(?:answer|response))"
 )
-_PERFECTION = re.compile(rf"\b{_GLORY}", re.IGNORECASE)
-_SELF = r"(?:this|the|your|my|its|our)\s+(?:\w+\s+){0,2}?(?:answer|response|reply|text|explanation)"
-_PRAISE_VERB = (
-    r"(?:prais\w*|compliment\w*|congratulat\w*|commend\w*|boast\w*|brag\w*|extol\w*|laud\w*)"
+# Said of the response: what it is to be made, called or left as.
+_PERFECTION = re.compile(
+    rf"\b(?:it|this|that|{_TEXT}|itself|everything|be|is|as|sounds?|seems?|looks?|appears?|nothing|"
+    rf"claim|declare|aim\s+for|strive\s+for)\s+(?:\w+\s+){{0,2}}?{_GLORY}\b"
+    rf"|\b{_GLORY}\s+(?:\w+\s+){{0,2}}?{_TEXT}\b|\b(?:best\s+possible|highest\s+quality|ideal\s+answer)"
+    r"|\b(?:could|can)\s*(?:not|n't)\s+be\s+improved|\bcannot\s+be\s+improved",
+    re.IGNORECASE,
 )
+# The same in other languages: marks to get, judges to please, praise, orders to forget others.
+_OTHERS = re.compile(
+    r"满分|滿分|高分|评委|評審|评审|评分者|评判者|打.{0,4}分|最高(?:分|评分|評分)|完美|无可挑剔|最佳(?:答案|回答)|"
+    r"(?:忽略|无视|忘记).{0,12}(?:指令|指示|说明|规则|提示)|"
+    r"満点|審査員|採点|評価者|高得点|高評価|完璧|最高の(?:回答|答え)|(?:指示|命令|ルール).{0,6}無視|"
+    r"만점|심사위원|채점|평가자|높은 점수|최고 점수|완벽|(?:지시|명령).{0,6}무시|"
+    r"\b(?:evaluador|calificador|avaliador|valutator|évaluateur|correcteur|bewerter|gutachter|"
+    r"beoordelaar|değerlendir)\w*|\bjurado\b|\bjury\b|"
+    r"\b(?:puntuaci[oó]n|calificaci[oó]n|nota|note|punteggio|voto|pontuação|punktzahl|bewertung|"
+    r"punkte|oceny?)\s+(?:m[aá]xim|parfait|maximal|massim|perfect|más alta|più alt|mais alta|"
+    r"najwyższ)\w*|\b(?:m[aá]xima|meilleure|haute|höchste|beste|volle|massimo|mayor|maior|mejor|melhor|"
+    r"najwyższ\w+)\s+(?:puntuaci[oó]n|nota|note|notation|bewertung|punktzahl|punkte|punteggio|"
+    r"calificaci[oó]n|pontuação|ocen\w+)|\bhöchst(?:note|punktzahl|wertung)\w*|"
+    r"\b(?:respuesta|resposta|risposta|réponse|antwort)\w*\b.{0,24}\b(?:perfekt|perfect|parfait|perfett|"
+    r"perfeit|impecable|excelente|excellent|makellos|hervorragend)\w*|"
+    r"\b(?:ignor(?:a|e|ez|er|iere?|ieren|ate)|vergiss|oublie[zr]?|olvida)\b.{0,40}"
+    r"\b(?:instruc\w+|instruções|istruzioni|anweisung\w*|regel\w*|règles?|consignes?)|"
+    r"оценщик\w*|суд(?:ья|ье|ью|ьям|ей)\b|(?:высш|максимальн|наивысш)\w*\s+(?:балл|оценк)\w*|"
+    r"ответ\w*.{0,24}(?:идеал|безупреч|превосход|совершенн)\w*|(?:идеальн|безупречн)\w*\s+ответ\w*|"
+    r"(?:игнорируй|забудь)\w*|المقي[ّ]?م|الدرجة (?:الكاملة|القصوى)|أعلى (?:درجة|تقييم)|تجاهل|"
+    r"मूल्यांकनकर्ता|पूरे अंक|सर्वोच्च अंक|अनदेखा",
+    re.IGNORECASE,
+)
+_PRAISE_VERB = (
+    r"(?:prais\w*|compliment(?:s|ed|ing)?\b|congratulat\w*|commend\w*|boast\w*|brag\w*|"
+    r"extol\w*|laud\w*)"
+)
+_SELF = r"(?:this|the|your|my|its|our)\s+(?:\w+\s+){0,2}?(?:answer|response|reply|text|explanation)"
 _PRAISE_ASKED = re.compile(
     rf"\b{_PRAISE_VERB}|"
     rf"\b(?:say|state|note|mention|claim|assure|declare|stress|emphasi[sz]e|add|assert)\w*\b.{{0,60}}"
@@ -74,6 +123,7 @@ _CHECKS = (
     (_SCORER, "speaks of who or what scores the response"),
     (_PERFECTION, "speaks of perfection"),
     (_PRAISE_ASKED, "asks the response to praise itself"),
+    (_OTHERS, "speaks of marks, judges or perfection, or of forgetting orders"),
     (_ORDERS, "gives orders beyond rewriting the response"),
 )
 

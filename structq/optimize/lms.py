@@ -39,27 +39,25 @@ def bare_copy(module: Module) -> Module:
     Those retry nothing by themselves. The module and its predictors are not changed.
     """
     twin = copy.copy(module)
-    twin.lm = bare_lm(_answering(module))
+    known: dict[int, dspy.BaseLM] = {}
+
+    def bare(predictor: dspy.Predict) -> dspy.Predict:
+        own = copy.copy(predictor)
+        lm = predictor.lm or dspy.settings.lm
+        own.lm = known.setdefault(id(lm), bare_lm(lm))
+        return own
+
     for name, value in vars(module).items():
         if isinstance(value, dspy.Predict):
-            setattr(twin, name, bare_predictor(value))
+            setattr(twin, name, bare(value))
         elif isinstance(value, dict) and any(isinstance(v, dspy.Predict) for v in value.values()):
-            setattr(twin, name, {key: bare_predictor(v) for key, v in value.items()})
-    return twin
-
-
-def bare_predictor(predictor: dspy.Predict) -> dspy.Predict:
-    """A predictor that can get other instructions, whose own LM retries nothing."""
-    twin = copy.copy(predictor)
-    if twin.lm is not None:
-        twin.lm = bare_lm(twin.lm)
+            setattr(twin, name, {key: bare(v) for key, v in value.items()})
     return twin
 
 
 def n_retries(module: RowModule) -> int:
     """How often the module's LM would repeat a failed request."""
-    lms = [_answering(module), *(p.lm for p in module.predictors() if p.lm is not None)]
-    return max(int(getattr(lm, "num_retries", 0) or 0) for lm in lms)
+    return max(int(getattr(lm, "num_retries", 0) or 0) for lm in module.answering_lms())
 
 
 def is_transient(error: BaseException) -> bool:
@@ -75,15 +73,10 @@ def count_calls(calls: Iterable[Mapping[str, Any]]) -> int:
 
 def describe_lms(module: RowModule) -> list[dict[str, Any]]:
     """The LMs that would answer the module now."""
-    own = [predictor.lm for predictor in module.predictors() if predictor.lm is not None]
-    return [describe_lm(lm) for lm in (_answering(module), *own)]
+    return [describe_lm(lm) for lm in module.answering_lms()]
 
 
 def describe_lm(lm: dspy.BaseLM) -> dict[str, Any]:
     """What an LM's answers depend on, without addresses and secrets."""
     options = {name: lm.kwargs[name] for name in _TOLD if lm.kwargs.get(name) is not None}
     return {"model": lm.model, **options}
-
-
-def _answering(module: RowModule) -> dspy.BaseLM:
-    return module.lm or dspy.settings.lm or module.answering_lms()[0]

@@ -12,7 +12,8 @@ import dspy
 
 from structq.errors import InputError, StructqError, shorten
 from structq.modules.quality_scorer import QualityScorer
-from structq.modules.scale import parse_scale
+from structq.modules.scale import labels_of
+from structq.texts import n_words
 
 from .lms import bare_copy, count_calls, describe_lms, is_transient, n_retries
 
@@ -94,7 +95,7 @@ class QualityGain:
         """Most LM calls that one measurement makes, if the LM itself retries nothing."""
         alone = self.scorer.scoring == "independent"
         n_prompts = 2 if alone else min(self.scorer.permutations, 2)
-        return n_prompts * self.scorer.max_attempts
+        return int(n_prompts * self.scorer.max_attempts)
 
     @property
     def n_retries(self) -> int:
@@ -192,8 +193,8 @@ class QualityGain:
         if None in shown:
             return self._failed("the scorer left a response without a score", n_calls)
         before, after = (float(shown[order.index(i)]) for i in (0, 1))
-        labels = parse_scale(self.scorer.scale).call(2).scale
-        n_added = max(0, len(evolved.split()) - len(response.split()))
+        labels = labels_of(self.scorer.scale)[0] or (1, 2, 3)
+        n_added = max(0, n_words(evolved) - n_words(response))
         gain = (after - before) / (labels[-1] - labels[0]) - self.length_penalty * n_added / 100
         gain = self._on_range(min(max(gain, -1.0), 1.0))
         return Measured(gain=gain, n_calls=n_calls, scores=(before, after))
@@ -220,7 +221,7 @@ def _answer(found: Measured, evolved: object, example: Any, *, wants_feedback: b
     if found.scores is None:
         return dspy.Prediction(score=found.gain, feedback=f"It failed: {found.failure}.")
     before, after = found.scores
-    words = len(str(example["response"]).split()), len(str(evolved).split())
+    words = n_words(str(example["response"])), n_words(str(evolved))
     feedback = (
         f"The judge gave the original response {before:.2f} and the evolved one {after:.2f}; "
         f"they have {words[0]} and {words[1]} words."

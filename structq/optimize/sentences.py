@@ -11,11 +11,14 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["Frame", "Pool", "Program", "frame_of", "normal_form", "split_sentences"]
+from structq.texts import content_words, sentences
 
-_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])")
+__all__ = [
+    "Frame", "Pool", "Program", "frame_of", "join_sentences", "normal_form", "split_sentences",
+]  # fmt: skip
+
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+")
-_SHORT = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|cf|Dr|Mr|Mrs|Ms|St|No)|\b[A-Z])\.$")
+_CLOSE = re.compile(r"[。！？｡．」』”）》】]\Z")
 _FIELD = re.compile(r"\{\{|<(?:PROMPT|RESPONSE)>")
 
 Program = tuple[tuple[int, ...], ...]
@@ -23,22 +26,22 @@ Program = tuple[tuple[int, ...], ...]
 
 
 def split_sentences(text: str) -> list[str]:
-    """The sentences of a text, without bullets; a line ends one too."""
-    parts: list[str] = []
-    for line in text.splitlines():
-        body = _BULLET.sub("", line)
-        start = 0
-        for match in _END.finditer(body):
-            if not _SHORT.search(body[start : match.start()]):
-                parts.append(body[start : match.start()])
-                start = match.end()
-        parts.append(body[start:])
-    return [part.strip() for part in parts if part.strip()]
+    """The sentences of a text in any script, without bullets; a line ends one too."""
+    parts = (_BULLET.sub("", text[start:end]).strip() for start, end in sentences(text))
+    return [part for part in parts if part]
+
+
+def join_sentences(parts: Iterable[str]) -> str:
+    """One text of them; no space stands behind the full stops of scripts without spaces."""
+    text = ""
+    for part in parts:
+        text += part if not text or _CLOSE.search(text) else f" {part}"
+    return text
 
 
 def normal_form(sentence: str) -> str:
     """What two sentences that say the same by letter share."""
-    return " ".join(re.findall(r"\w+", sentence.casefold()))
+    return " ".join(content_words(sentence))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +56,8 @@ class Frame:
     def render(self, sentences: Iterable[str]) -> str:
         """The template with these sentences."""
         if self.head:
-            return " ".join([self.head, *sentences]) + self.tail
-        body = " ".join(sentences)
+            return join_sentences([self.head, *sentences]) + self.tail
+        body = join_sentences(sentences)
         return f"{body}\n{self.tail}" if body else self.tail
 
 
@@ -64,7 +67,7 @@ def frame_of(template: str) -> tuple[Frame, list[str]]:
     if field is None:
         first, *rest = split_sentences(template) or [template]
         # A text that would not come back letter by letter is kept as it is.
-        if " ".join([first, *rest]) == template:
+        if join_sentences([first, *rest]) == template:
             return Frame(head=first), rest
         return Frame(head=template), []
     cut = max(template.rfind("\n", 0, field.start()), 0)

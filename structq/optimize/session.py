@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from structq.errors import ResumeError
-from structq.modules import run_async
+from structq.modules.stream import run_async
 
 from .asker import Asker, Reply
 from .evaluator import NOT_RUN, Evaluator

@@ -1,6 +1,23 @@
 """A run over a dataset: rows in order, few in flight, each accounted for; knows no template."""
 
-from structq.runs.rows import Finished, Task, finish_rows
-from structq.runs.tally import Tally
+from typing import TYPE_CHECKING
 
-__all__ = ["Finished", "Tally", "Task", "finish_rows"]
+from structq.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from structq.runs.rows import Finished, Task, finish_rows
+    from structq.runs.settings import RunSettings
+    from structq.runs.tally import Tally
+
+__all__ = ["Finished", "RunSettings", "Tally", "Task", "finish_rows"]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Finished": "rows",
+        "RunSettings": "settings",
+        "Tally": "tally",
+        "Task": "rows",
+        "finish_rows": "rows",
+    },
+)

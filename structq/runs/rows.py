@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from structq.data import Row
-from structq.errors import RowError
+from structq.errors import LMError, RowError
+from structq.modules.derived import facts_of
 from structq.modules.rows import merge_metadata
 
 __all__ = ["Finished", "Task", "finish_rows"]
@@ -64,6 +65,10 @@ def finish_rows(rows: Iterable[Row], task: Task, *, path: str) -> Generator[Fini
 
     Yields:
         As many rows as came in, in their order.
+
+    Raises:
+        LMError: A row met what every other row will meet, such as a wrong key: what is in flight is
+            given up, and nothing more is asked.
     """
     feed = _Feed(rows)
     empty = dict.fromkeys(task.output_columns)
@@ -71,6 +76,7 @@ def finish_rows(rows: Iterable[Row], task: Task, *, path: str) -> Generator[Fini
         with closing(task.stream(feed.good_rows())) as results:
             for values in results:
                 yield from (_refused(row, error, empty) for row, error in feed.next_bad_rows())
+                _check_fatal(values)
                 yield _finished(feed.next_row(), values, path)
         yield from (_refused(row, error, empty) for row, error in feed.next_bad_rows())
 
@@ -106,11 +112,18 @@ class _Feed:
             yield self._waiting.popleft(), error
 
 
+def _check_fatal(values: Values) -> None:
+    error = values["metadata"]["error"]
+    if error and error.get("fatal"):
+        raise LMError(f"every row would fail: {error['message']}")
+
+
 def _refused(row: Row, error: RowError, empty: Values) -> Finished:
     """A row that no module could take, in the form of one that failed there."""
     facts = {"type": "RowError", "message": str(error), "field": error.field}
     metadata = merge_metadata(row.values.get("metadata"), {"calls": [], "error": facts})
-    values = row.values | empty | {"metadata": metadata}
+    known = dict.fromkeys(row.values.keys() & {"best_response"})  # no scores, no best of them
+    values = row.values | known | empty | {"metadata": metadata}
     return Finished(line=row.line, values=values, calls=[], error=error)
 
 
@@ -127,6 +140,5 @@ def _finished(row: Row, values: Values, path: str) -> Finished:
 
 def _calls(values: Mapping[str, Any]) -> list[Values]:
     """The calls in a row's ``metadata``, where that is as structq writes it."""
-    metadata = values.get("metadata")
-    calls = metadata.get("calls") if isinstance(metadata, Mapping) else None
+    calls = facts_of(values).get("calls")
     return calls if isinstance(calls, list) else []

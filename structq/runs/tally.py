@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from structq.modules.derived import facts_of
 from structq.runs.rows import Finished
 
 __all__ = ["Mean", "Tally"]
@@ -47,6 +48,9 @@ class Tally:
 
     n_failed: int = 0
     """Rows with an error."""
+
+    n_short: int = 0
+    """Rows without an error whose later evolutions failed."""
 
     n_lm_calls: int = 0
     """Requests to the LM, retries included."""
@@ -92,6 +96,7 @@ class Tally:
             self.input_tokens += usage.get("input_tokens") or 0
             self.output_tokens += usage.get("output_tokens") or 0
         if row.error is None:
+            self.n_short += bool(facts_of(row.values).get("short"))
             self._add_scores(row.values)
 
     def _add_scores(self, values: dict[str, Any]) -> None:

@@ -8,14 +8,18 @@ from .answers import AnswerFormatError, parse_answer
 from .build import Outputs, outputs_of, response_format
 from .forms import FORMS, Form, compact, show_form, to_json
 from .lint import lint
+from .scores import LabelDistribution, Score, mean_score
 
 __all__ = [
     "FORMS",
     "AnswerFormatError",
     "Form",
+    "LabelDistribution",
     "Outputs",
+    "Score",
     "compact",
     "lint",
+    "mean_score",
     "outputs_of",
     "parse_answer",
     "response_format",

@@ -1,9 +1,6 @@
 """`structq demo` on a scripted LM, and on nano in a process."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -110,15 +107,11 @@ class Silent:
         pass
 
 
-def test_the_demo_runs_on_nano_without_a_model_home(tmp_path):
-    told = subprocess.run(
-        [sys.executable, "-m", "structq.cli", "demo", "--lm", "nano", "--rows", "2"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "STRUCTQ_HOME": str(tmp_path / "home")},
-        capture_output=True,
-        check=False,
-        encoding="utf8",
-    )
-    assert told.returncode == 0, told.stderr
-    assert told.stdout.count("original, score") == 2
+def test_the_demo_runs_on_nano_without_a_model_home(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STRUCTQ_HOME", str(tmp_path / "home"))
+    with pytest.raises(SystemExit) as ended:
+        app(["demo", "--lm", "nano", "--rows", "2"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.count("original, score") == 2
     assert list(tmp_path.iterdir()) == []

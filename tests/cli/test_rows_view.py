@@ -3,7 +3,8 @@ import io
 import pytest
 from rich.console import Console
 
-from structq.cli.rows_view import show_rows, spread, visible
+from structq.cli.rows_view import show_rows, spread
+from structq.cli.terminal import visible
 
 SCORED = {
     "instruction": "Name [bold]a tree.",

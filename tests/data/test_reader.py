@@ -136,12 +136,12 @@ def test_a_dash_reads_standard_input(monkeypatch):
 def test_memory_does_not_grow_with_the_file(tmp_path):
     path = tmp_path / "long.jsonl"
     line = json.dumps({"instruction": "Copy.", "response": "leaf " * 200}).encode() + b"\n"
-    path.write_bytes(line * 8000)
+    path.write_bytes(line * 3000)
     tracemalloc.start()
     n_rows = sum(row.error is None for row in read_jsonl(path, EVOLVING))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert n_rows == 8000
+    assert n_rows == 3000
     assert peak < path.stat().st_size / 20
 
 

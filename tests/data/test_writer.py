@@ -13,7 +13,7 @@ from structq.errors import InputError
 ANY = Contract(name="any", required={})
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 # A busy machine is no failure.
-patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+patient = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 JSON = st.recursive(
     st.none()
     | st.booleans()

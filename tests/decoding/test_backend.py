@@ -11,8 +11,7 @@ from outlines.backends.base import BaseBackend
 from outlines.processors import OutlinesLogitsProcessor
 
 from structq.decoding import TextRules
-from structq.decoding.backend import StructqBackend
-from structq.decoding.processor import ForeignProcessor, RowProcessor
+from structq.decoding.processor import ForeignProcessor, MatcherProcessor, StructqBackend
 from structq.errors import LMError, SchemaError
 from tests.decoding.walks import EOS, TOKENIZERS, grammars, score_schema
 
@@ -20,7 +19,7 @@ PROMPT = [7, 8, 9]
 EVERY = pytest.mark.parametrize("name", TOKENIZERS)
 
 
-def generate(processor: RowProcessor, name: str, seed: int = 0, free: int = 12) -> str:
+def generate(processor: MatcherProcessor, name: str, seed: int = 0, free: int = 12) -> str:
     """What the loop of a runtime makes of random logits; the end is favoured after a while."""
     vocabulary = grammars(name).vocabulary
     rng, said = np.random.default_rng(seed), list(PROMPT)

@@ -55,7 +55,7 @@ def _accepts(name: str, schema: dict[str, Any], text: str, *, spaced: bool = Fal
 @EVERY
 @given(seed=st.integers(0, 2**32), n_scores=st.integers(1, 16), forced=st.booleans())
 @SPACED
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_scores_from_random_logits_are_valid(
     name: str, seed: int, n_scores: int, forced: bool, spaced: bool
 ) -> None:
@@ -74,7 +74,7 @@ def test_scores_from_random_logits_are_valid(
 @EVERY
 @given(seed=st.integers(0, 2**32), free=st.integers(0, 60), forced=st.booleans())
 @SPACED
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_texts_from_random_logits_are_valid(
     name: str, seed: int, free: int, forced: bool, spaced: bool
 ) -> None:
@@ -220,7 +220,7 @@ def test_forced_tokens_are_those_of_the_whole_text(name: str) -> None:
 
 @EVERY
 @given(text=st.text(st.sampled_from(list('S aeBplantwd1,":\\n日🙂')), max_size=12))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_forced_run_begins_the_canonical_tokens_of_any_answer(name: str, text: str) -> None:
     room = grammars(name)
     forced = room.matcher(EVOLVED, spaced=False).forced()

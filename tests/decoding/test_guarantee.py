@@ -31,18 +31,18 @@ def test_random_logits_give_valid_answers_alone(
 ) -> None:
     path = tmp_path / "tokenizer.json"
     TOKENIZERS["merged-digits"]().save(str(path))
-    assert guarantee.main(["--tokenizer", str(path), "--vectors", "320", "--texts", "60"]) == 0
+    assert guarantee.main(["--tokenizer", str(path), "--vectors", "160", "--texts", "20"]) == 0
     printed = capsys.readouterr().out
-    assert "score vectors: 320 drawn, 320 valid, 0 invalid, 0 cut off" in printed
-    assert "evolved texts: 60 drawn, 60 valid, 0 invalid, 0 cut off" in printed
+    assert "score vectors: 160 drawn, 160 valid, 0 invalid, 0 cut off" in printed
+    assert "evolved texts: 20 drawn, 20 valid, 0 invalid, 0 cut off" in printed
 
 
 @pytest.mark.parametrize("kind", ["bytes", "pieces"])
 def test_the_parts_of_a_run_are_the_run(
     guarantee: ModuleType, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    size = ["--synthetic-vocabulary", "4000", "--kind", kind, "--vectors", "50", "--texts", "9"]
-    for part, n_vectors, n_texts in (("1/2", 25, 5), ("2/2", 25, 4)):
+    size = ["--synthetic-vocabulary", "2000", "--kind", kind, "--vectors", "20", "--texts", "5"]
+    for part, n_vectors, n_texts in (("1/2", 10, 3), ("2/2", 10, 2)):
         assert guarantee.main([*size, "--part", part]) == 0
         printed = capsys.readouterr().out
         assert f"score vectors: {n_vectors} drawn, {n_vectors} valid" in printed

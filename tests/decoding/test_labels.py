@@ -76,7 +76,7 @@ def _measured(name: str, low: int, high: int, logits: Logits) -> Measurement:
 @pytest.mark.parametrize("name", TOKENIZERS)
 @pytest.mark.parametrize("spread", [0.5, 4.0, 30.0])
 def test_distributions_match_enumeration(name: str, low: int, high: int, spread: float) -> None:
-    for seed in range(3):
+    for seed in range(1 if high > 10 else 3):  # the many labels take long
         logits = _synthetic(grammars(name).vocabulary.n_vocab, seed, spread)
         expected, mass = _enumerate(name, low, high, logits)
         found = _measured(name, low, high, logits)
@@ -117,7 +117,7 @@ def test_the_raw_mass_says_how_much_fell_on_labels() -> None:
     st.lists(st.floats(-1e4, 1e4, width=32), min_size=4, max_size=4),
     st.floats(-1e5, 1e5),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_distributions_are_stable_and_sum_to_one(numbers: list[float], shift: float) -> None:
     trie = LabelTrie([(0,), (1,), (2,)])
     plain = trie.measure({(): np.array(numbers)})

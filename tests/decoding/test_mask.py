@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from structq.decoding.mask import TokenMask
+from structq.decoding.grammar import TokenMask
 
 
 @given(
@@ -13,7 +13,7 @@ from structq.decoding.mask import TokenMask
     share=st.sampled_from([0.0, 0.001, 0.02, 0.5, 1.0]),
     seed=st.integers(0, 2**32),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_every_way_to_read_a_mask_names_the_same_tokens(
     n_vocab: int, share: float, seed: int
 ) -> None:

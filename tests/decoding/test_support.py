@@ -293,7 +293,7 @@ SCHEMAS = st.recursive(
     seed=st.integers(0, 2**32),
     name=st.sampled_from(["single-digits", "byte-fallback"]),
 )
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_random_answers_obey_random_schemas(schema: dict[str, Any], seed: int, name: str) -> None:
     room = grammars(name)
     assert unsupported(schema) is None
@@ -305,7 +305,7 @@ def test_random_answers_obey_random_schemas(schema: dict[str, Any], seed: int, n
 
 
 @given(schema=SCHEMAS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_guarded_is_a_fixed_point_and_leaves_its_argument(schema: dict[str, Any]) -> None:
     before = json.dumps(schema)
     once = guarded(schema)

@@ -93,7 +93,7 @@ def accepts(name: str, matcher: TextMatcher, value: str) -> bool:
 @EVERY
 @FORMS
 @given(texts=st.lists(TEXT, max_size=3), seed=st.integers(0, 2**32), free=st.integers(0, 40))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_literals_are_there_in_order(
     name: str, form: str, texts: list[str], seed: int, free: int
 ) -> None:
@@ -103,7 +103,7 @@ def test_literals_are_there_in_order(
 @EVERY
 @FORMS
 @given(text=TEXT, seed=st.integers(0, 2**32), free=st.integers(0, 40))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_an_anchored_literal_is_the_beginning(
     name: str, form: str, text: str, seed: int, free: int
 ) -> None:
@@ -243,18 +243,18 @@ def test_the_same_literal_twice_stands_there_twice() -> None:
 @EVERY
 @FORMS
 @given(
-    low=st.integers(0, 30),
-    more=st.integers(0, 20),
+    low=st.integers(0, 12),
+    more=st.integers(0, 8),
     text=st.sampled_from(["", "Two words."]),
     seed=st.integers(0, 2**32),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_a_text_has_as_many_words_as_it_must_and_may_have(
     name: str, form: str, low: int, more: int, text: str, seed: int
 ) -> None:
     low, high = low + n_words(text), low + n_words(text) + more
     rules = {"anchored": bool(text), "min_words": low, "max_words": high}
-    found = say(name, *[text] * bool(text), form=form, seed=seed, free=300, **rules)
+    found = say(name, *[text] * bool(text), form=form, seed=seed, free=80, **rules)
     assert low <= n_words(found) <= high
     assert found.startswith(text)
 
@@ -262,7 +262,7 @@ def test_a_text_has_as_many_words_as_it_must_and_may_have(
 @EVERY
 @FORMS
 @given(most=st.integers(0, 60), seed=st.integers(0, 2**32))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_a_text_has_no_more_characters_than_it_may_have(
     name: str, form: str, most: int, seed: int
 ) -> None:
@@ -271,7 +271,7 @@ def test_a_text_has_no_more_characters_than_it_may_have(
 
 @EVERY
 @given(seed=st.integers(0, 2**32), free=st.integers(0, 60))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_plain_text_is_unicode_and_has_no_special_token(name: str, seed: int, free: int) -> None:
     found = say(name, form="text", seed=seed, free=free)
     assert not any(mark in found for mark in ["<|end|>", "<|user|>", "\ufffd", "\x00"])
@@ -371,7 +371,7 @@ def test_a_text_brings_as_many_new_words_as_it_must(
 ) -> None:
     known = "the response score evolved Because water plant"
     rules = {"min_new_words": least, "known": known}
-    found = say(name, form=form, seed=seed, free=300, **rules)
+    found = say(name, form=form, seed=seed, free=80, **rules)
     assert len(set(content_words(found)) - set(content_words(known))) >= least
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from structq.decoding import Grammars, RowMatcher
+from structq.decoding import GrammarMatcher, Grammars
 
 SPECIALS = ["<|pad|>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>"]
 EOS = SPECIALS.index("<|end|>")
@@ -107,7 +107,7 @@ def score_schema(n_scores: int, labels: list[int]) -> dict[str, Any]:
 
 
 def walk(
-    matcher: RowMatcher,
+    matcher: GrammarMatcher,
     tokens: tuple[bytes, ...],
     rng: np.random.Generator,
     *,

@@ -125,7 +125,11 @@ def test_the_spec_names_the_weights_and_takes_options(tiny, tmp_path):
         ("{}", {"window": 5000}, "window must be 2 to 4096: found 5000"),
         ("{}", {"n_slots": 0}, "n_slots must be 1 or more"),
         ("{}", {"n_threads": 0}, "n_threads must be 1 or more"),
-        ("{}", {"reuse_prefixes": "perhaps"}, "reuse_prefixes is no bool: 'perhaps'"),
+        (
+            "{}",
+            {"reuse_prefixes": "perhaps"},
+            "reuse_prefixes must be True or False: found 'perhaps'",
+        ),
         ("{}", {"activations": "bfloat16"}, "found 'bfloat16' .float32, int8 allowed"),
         ("{}", {"file": "x.gguf"}, "is a file here"),
         ("{}?dtype=float16", {}, "unknown option of gguf LMs: 'dtype'"),

@@ -9,7 +9,7 @@ import pytest
 from structq.engines.backends.gguf import convert
 from structq.engines.backends.gguf.blocks import Blocks, read_floats, read_matrix
 from structq.engines.backends.gguf.header import GgufFile
-from structq.engines.store.home import data_home
+from structq.engines.store import data_home
 from structq.errors import InputError
 from tests.tiny_gguf import HIDDEN, add_byte_tokens, write_tiny_gguf
 

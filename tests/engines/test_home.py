@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from structq.engines.store.home import data_home
+from structq.engines.store import data_home
 
 
 @pytest.mark.parametrize(

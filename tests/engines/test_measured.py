@@ -4,9 +4,9 @@ from itertools import product
 import numpy as np
 import pytest
 
-from structq.decoding import SlotPlan, Vocabulary
-from structq.engines.measured import TokenPlan, measure_row
-from structq.engines.rows import Extend
+from structq.decoding import SlotPlan, TokenPlan, Vocabulary
+from structq.engines.calls import Extend
+from structq.engines.generation import measure_labels
 from structq.engines.sampling import Sampling
 
 
@@ -50,7 +50,7 @@ def measure(
     runtime, vocabulary, schema, *, prompt="score this", max_tokens=None, spaced=True, **sampling
 ):
     plan = TokenPlan(SlotPlan.of(schema, spaced=spaced), vocabulary)
-    row = measure_row(
+    row = measure_labels(
         runtime.encode([("user", prompt)]),
         plan,
         max_tokens=max_tokens,

@@ -10,9 +10,10 @@ import pytest
 from onnx import TensorProto, helper
 
 import structq
+from structq.decoding.processor import json_schema
 from structq.engines.backends.onnx.growing import GrowingOnnxRuntime
 from structq.engines.backends.onnx.runtime import OnnxRuntime
-from structq.engines.calls import Call, json_schema
+from structq.engines.calls import Call
 from structq.engines.local import LocalLM
 from structq.errors import InputError
 from tests.hub_export import HALF, write_hub, write_settings

@@ -13,9 +13,9 @@ from outlines.types import JsonSchema
 from pydantic import BaseModel, Field
 
 from structq.decoding import RowwiseProcessor
-from structq.decoding.processor import RowProcessor
+from structq.decoding.processor import MatcherProcessor, json_schema
 from structq.engines.backends.onnx.runtime import OnnxRuntime
-from structq.engines.calls import Call, json_schema
+from structq.engines.calls import Call
 from structq.engines.local import LocalLM
 from structq.errors import InputError, PromptTooLongError, SchemaError, StructqError
 
@@ -182,7 +182,7 @@ class Count:
 
     def __init__(self, monkeypatch, mask=True):
         self.n = 0
-        real = RowProcessor.process_logits
+        real = MatcherProcessor.process_logits
 
         def process(processor, input_ids, logits):
             self.n += 1
@@ -191,7 +191,7 @@ class Count:
             processor._n_seen = input_ids.shape[1]
             return logits
 
-        monkeypatch.setattr(RowProcessor, "process_logits", process)
+        monkeypatch.setattr(MatcherProcessor, "process_logits", process)
 
 
 def test_the_processor_is_asked_for_each_sampled_token(model, monkeypatch):

@@ -20,7 +20,8 @@ from dspy.utils.exceptions import (
 
 from structq.engines import lm
 from structq.engines.backends.onnx.runtime import OnnxRuntime
-from structq.engines.local import Call, LocalLM
+from structq.engines.calls import Call
+from structq.engines.local import LocalLM
 from structq.engines.pair import AsyncLocalEngine, LocalEngine
 from structq.engines.registry import open_lm
 from structq.texts import n_words
@@ -395,7 +396,8 @@ def test_a_closed_spec_opens_again(spec):
     assert open_lm(spec) is not first
 
 
-def test_other_strings_go_to_dspy():
+def test_other_strings_go_to_dspy(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
     model = lm("openai/gpt-4o-mini", temperature=0.3)
     assert model.model == "openai/gpt-4o-mini"
     assert model.kwargs["temperature"] == 0.3
@@ -423,7 +425,8 @@ def test_a_wrong_spec_gets_one_clear_sentence(bad, message):
 def test_a_process_ends_cleanly_while_rows_run(tiny_folder):
     code = f"""
 import time
-from structq.engines.local import Call, LocalLM
+from structq.engines.calls import Call
+from structq.engines.local import LocalLM
 from structq.engines.backends.onnx.runtime import OnnxRuntime
 from structq.engines.sampling import Sampling
 lm = LocalLM(OnnxRuntime({str(tiny_folder)!r}))

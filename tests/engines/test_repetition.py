@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from structq.engines.repetition import Repetition
-from structq.engines.sampling import Sampler, Sampling
+from structq.engines.sampling import Repetition, Sampler, Sampling
 
 N_VOCAB = 6
 LOGITS = np.array([2.0, 1.0, 0.0, -1.0, -2.0, 0.5], np.float32)

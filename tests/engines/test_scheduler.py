@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError
 import numpy as np
 import pytest
 
-from structq.engines.rows import Answer, Extend, Step
+from structq.engines.calls import Append, Completion, Extend
 from structq.engines.scheduler import Scheduler
 
 
@@ -51,7 +51,7 @@ class CountingRuntime:
 
 
 def answer(text):
-    return Answer(
+    return Completion(
         text=text,
         finish_reason="stop",
         n_prompt_tokens=1,
@@ -66,7 +66,7 @@ def counting(n_prompt, n_steps):
     logits = yield Extend([1] * n_prompt)
     said = [int(logits[-1].argmax())]
     for _ in range(n_steps):
-        logits = yield Step(said[-1])
+        logits = yield Append(said[-1])
         said.append(int(logits[-1].argmax()))
     return answer(",".join(map(str, said)))
 
@@ -119,7 +119,7 @@ def test_dropped_columns_are_gone(scheduler):
 def test_an_error_in_a_row_fails_that_row_alone(scheduler):
     def failing():
         yield Extend([1])
-        yield Step(1)
+        yield Append(1)
         raise KeyError("mine")
 
     bad, good = scheduler.submit_all([failing(), counting(1, 5)])

@@ -9,8 +9,9 @@ import pytest
 
 import structq
 from structq.decoding import Grammars, RowwiseProcessor
+from structq.decoding.processor import json_schema
 from structq.engines.backends.onnx.runtime import OnnxRuntime
-from structq.engines.calls import Call, json_schema
+from structq.engines.calls import Call
 from structq.engines.local import LocalLM
 from structq.engines.registry import open_lm
 from structq.errors import InputError

@@ -192,6 +192,31 @@ def test_a_text_may_end_without_a_full_stop(end):
     assert check().fault(f"Because of the air and what is in it{end}") is None
 
 
+@pytest.mark.parametrize(
+    "evolved",
+    [
+        "const sum = (a, b) => a + b;\nconsole.log(sum(1, 2));",
+        "export default WelcomeComponent;",
+        "SELECT name FROM employees;",
+        "The answer is a",
+        "What it is made of",
+        "D",
+        "1. Air\n2. Light",
+        "因为空气散射蓝光",
+        "Потому что воздух рассеивает свет",
+        "x = a",
+    ],
+)
+def test_code_lists_short_answers_and_other_scripts_are_no_fragments(evolved):
+    assert check(response="Air").fault(evolved) is None
+
+
+def test_a_revision_may_be_named_where_one_was_asked_for():
+    evolved = "Here is the revised code: it reads the air first, and then the light."
+    assert check(instruction="Revise the code of the lamp.").fault(evolved) is None
+    assert "repeats the prompt" in check().fault(evolved)
+
+
 def test_a_response_that_breaks_off_may_be_evolved_to_one_that_does():
     response = "Because of the air, the light and"
     assert check(response=response).fault(f"So: {response}") is None

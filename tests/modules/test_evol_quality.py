@@ -1,4 +1,5 @@
 import asyncio
+import json
 import random
 from collections import Counter
 
@@ -176,14 +177,45 @@ def test_setting_is_checked_when_it_is_changed():
 
 
 def test_error_carries_the_calls_until_then():
-    answers = iter(['{"evolved_response":"one"}', "broken"])
-    engine = ScriptedEngine(lambda request: next(answers))
     with pytest.raises(OutputError) as caught:
+        EvolQuality(num_evolutions=2, lm=make_lm(ScriptedEngine(lambda request: "broken")))(**ROW)
+    assert [call["raw_output"] for call in caught.value.calls] == ["broken"]
+
+
+LATER = {
+    "cut off": lambda request: respond(request, '{"evolved_response":"tw', "length"),
+    "broken": lambda request: "broken",
+    "no answer": lambda request: LMError("no answer"),
+    "the original": lambda request: json.dumps({"evolved_response": ROW["response"]}),
+}
+
+
+@pytest.mark.parametrize("step", [2, 3])
+@pytest.mark.parametrize("later", LATER.values(), ids=LATER.keys())
+def test_what_was_evolved_before_a_failed_step_is_kept(later, step):
+    good = iter(["Because. One.", "Because. One. Two."][: step - 1])
+
+    def script(request):
+        evolved = next(good, None)
+        return later(request) if evolved is None else json.dumps({"evolved_response": evolved})
+
+    evolve = EvolQuality(num_evolutions=3, lm=make_lm(ScriptedEngine(script)))
+    found = evolve(**ROW)
+    assert found.evolved_responses == ["Because. One.", "Because. One. Two."][: step - 1]
+    assert len(found.mutations) == step - 1
+    assert len(found.metadata["calls"]) == step
+    assert found.metadata["error"] is None
+    assert found.metadata["short"]["type"] in ("OutputError", "LMError")
+    assert found.metadata["short"]["message"]
+
+
+def test_an_error_that_every_row_has_is_no_short_row():
+    fatal = LMError("401")
+    fatal.fatal = True
+    answers = iter([json.dumps({"evolved_response": "Because. One."}), fatal])
+    engine = ScriptedEngine(lambda request: next(answers))
+    with pytest.raises(LMError):
         EvolQuality(num_evolutions=2, lm=make_lm(engine))(**ROW)
-    assert [call["raw_output"] for call in caught.value.calls] == [
-        '{"evolved_response":"one"}',
-        "broken",
-    ]
 
 
 def test_second_attempt_shows_what_was_wrong():

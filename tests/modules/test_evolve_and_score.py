@@ -4,7 +4,7 @@ import dspy
 import pytest
 
 from structq import EvolQuality, EvolveAndScore, InputError, OutputError, QualityScorer
-from structq.modules.evolve_and_score import best_of
+from structq.modules.derived import best_of
 from tests.scripted import ScriptedEngine, default_script, make_lm, schema_of
 
 ROW = {"instruction": "Why?", "response": "Because."}

@@ -189,12 +189,16 @@ def nano():
 @every_form
 def test_nano_keeps_what_is_preserved_in_each_form(nano, form, preserve, seed):
     evolve = EvolQuality(
-        num_evolutions=2, preserve=preserve, check_answers=False, form=form, lm=nano.copy(seed=seed)
+        num_evolutions=2,
+        preserve=preserve,
+        check_answers=False,
+        form=form,
+        lm=nano.copy(seed=seed, max_tokens=400),
     )
     try:
         found = evolve(instruction="How do I print it?", response=ORIGINAL)
     except OutputError as error:
-        # Asked for text, which it never was before, it may say brackets up to the window's end.
+        # Asked for text, which it never was before, it may say brackets up to the limit.
         if form != "text" or error.finish_reason != "length":
             raise
         return

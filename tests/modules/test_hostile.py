@@ -46,7 +46,7 @@ HOSTILE = [
 ]
 TEXT = st.lists(st.one_of(st.sampled_from(HOSTILE), st.text(max_size=8)), max_size=6).map("".join)
 ASKED = TEXT.map(lambda text: f"Q{text}")
-quick = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 TEMPLATES = {
     "method": "Use {{ braces }} and <tags>.",

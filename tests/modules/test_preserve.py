@@ -1,10 +1,12 @@
 """What of a response stays as it is, whatever the LM says."""
 
 import json
+import re
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 import structq
 from structq import EvolQuality, InputError, OutputError
@@ -14,7 +16,7 @@ from tests.tiny_lm import write_tiny
 
 FENCE = "```python\nprint('{{ x }}')\n```"
 TABLE = "| a | b |\n|---|:-:|\n| 1 | $$x$$ |"
-ORIGINAL = f"Run this:\n\n{FENCE}\n\nIt gives $$x^2$$ and\n{TABLE}\nDone."
+ORIGINAL = f"Run this:\n\n{FENCE}\n\nIt gives $$x^2$$ and\n{TABLE}\n\nDone."
 
 
 @pytest.mark.parametrize(
@@ -37,6 +39,13 @@ ORIGINAL = f"Run this:\n\n{FENCE}\n\nIt gives $$x^2$$ and\n{TABLE}\nDone."
         ("$$ `\n```\n$$\n```", ["```\n$$\n```"]),
         ("```\necho $$\n```\nand\n```\nkill $$\n```", ["```\necho $$\n```", "```\nkill $$\n```"]),
         ("a\r\n```py\r\nx\r\n```\r\nb", ["```py\r\nx\r\n```"]),
+        ("x\n\n    ```\n\nprose\nmore", ["    ```"]),
+        ("- a\n\n      code\n\n  b", ["      code"]),
+        ("a|b\n-|-\n1|2\nmore", ["a|b\n-|-\n1|2\nmore"]),
+        ("> | a |\n> |---|\n> | 1 |\n\nend", ["> | a |\n> |---|\n> | 1 |"]),
+        ("<pre>\n```\n</pre>\nend", []),
+        ("a `$$x$$` b $$y$$ and \\$$5", ["$$y$$"]),
+        ("$$ 5 and\n\n6 $$", []),
     ],
 )  # fmt: skip
 def test_blocks(text, blocks):
@@ -54,6 +63,23 @@ def test_literals_by_setting():
 @settings(max_examples=300, deadline=None)
 def test_every_text_holds_its_own_blocks(text):
     assert missing_literal(text, blocks_of(text), anchored=False) is None
+
+
+@given(st.text(st.sampled_from("`~|-> \n\r\tax1."), max_size=80))
+@settings(max_examples=300, deadline=None)
+def test_blocks_are_the_lines_that_commonmark_says(text):
+    lines = re.split(r"\r\n|\r|\n", text)
+    ends, found = 0, []
+    for token in MarkdownIt("commonmark").enable("table").parse(text):
+        if token.type in ("fence", "code_block", "table_open") and token.map[0] >= ends:
+            ends = token.map[1]
+            found.append([line.strip(" \t>") for line in lines[token.map[0] : ends]])
+    ours = [re.split(r"\r\n|\r|\n", block) for block in blocks_of(text)]
+    assert len(ours) == len(found)
+    for block, known in zip(ours, found, strict=True):
+        stripped = [line.strip(" \t>") for line in block]
+        assert stripped == known[: len(stripped)]
+        assert not any(known[len(stripped) :])
 
 
 # On an LM that is validated

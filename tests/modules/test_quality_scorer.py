@@ -107,10 +107,30 @@ def test_more_permutations_than_orders_are_not_asked(configured, engine):
         ("Sure!\n\n[2] Score: 4\nDone.", [None, 4.0, None]),
         ("[1] Score: 9\n[2] Score: 2.5\n[9] Score: 1", [None, None, None]),
         ("[1] Score: 1\n[1] Score: 2\n[2] Score: 3\n[2] Score: 3", [None, 3.0, None]),
+        ("[1] Score: 2\r\n[2] Score: 4\r\n[3] Score: 1\r\n", [2.0, 4.0, 1.0]),
+        ("**[1]** Score: 3\n- [2] **Score:** 4\n> `[3] Score: 1`", [3.0, 4.0, 1.0]),
+        ("［１］ Score：３\n[2] score = 4/4, good\n2. [3] Score: 1.0", [3.0, 4.0, 1.0]),
+        ("1. Score: 3\n2. Score: 4\n3: Score: 1", [None, None, None]),
+        ("[1] Score: 1 - 2\n[2] Score: 3 or 4\n[3] Score: -1", [None, None, None]),
+        ("[1] Score: 2 of 'a\u2028[2] Score: 4'\u2029[3] Score: 1", [2.0, None, None]),
         ("1\n2\n3", [None, None, None]),
         ("", [None, None, None]),
     ],
-    ids=["all", "order", "prose", "off scale", "twice", "bare", "empty"],
+    ids=[
+        "all",
+        "order",
+        "prose",
+        "off scale",
+        "twice",
+        "CRLF",
+        "bold",
+        "wide",
+        "numbered",
+        "range",
+        "quoted",
+        "bare",
+        "empty",
+    ],
 )
 def test_text_form_is_read_by_index(text, scores):
     engine = ScriptedEngine(lambda r: text)
@@ -118,6 +138,24 @@ def test_text_form_is_read_by_index(text, scores):
     assert scorer(**ASK).scores == scores
     assert engine.requests[0].config.response_format is None
     assert "[3] Score: s3" in prompt_of(engine.requests[0])
+
+
+def test_a_missing_score_has_its_reason_and_is_asked_for_again():
+    answers = iter(["**[1]** Score: 9\n[2] Score: 1", "[1] Score: 3\n[2] Score: 4\n[3] Score: 1"])
+    engine = ScriptedEngine(lambda r: next(answers))
+    options = {"use_default_structured_output": False, "lm": make_lm(engine)}
+    found = QualityScorer(max_attempts=2, **options)(**ASK)
+    assert found.scores == [3.0, 4.0, 1.0]
+    told = prompt_of(engine.requests[1])
+    assert "response 1: the score 9 is off the scale (1 to 4); response 3: the answer has" in told
+    assert "unscored" not in found.metadata
+    answers = iter(["[2] Score: 1\n[1] Score: 2\n[1] Score: 3"])
+    found = QualityScorer(**options)(**ASK)
+    assert found.scores == [None, 1.0, None]
+    assert found.metadata["unscored"] == [
+        {"response": 0, "reason": "the answer has lines that differ: 2 and 3"},
+        {"response": 2, "reason": "the answer has no line such as '[3] Score: 1'"},
+    ]
 
 
 def test_row_may_bring_its_system_prompt(configured, engine):

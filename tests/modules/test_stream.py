@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from structq.modules import run_stream, stream
 from structq.modules.orders import orders
+from structq.modules.stream import run_stream, stream
 
 
 async def double(item):
@@ -92,7 +92,7 @@ def test_stream_inside_a_stream_does_not_wait_for_itself():
 
 def test_iterator_that_is_dropped_at_the_end_lets_python_end():
     code = (
-        "from structq.modules import run_stream\n"
+        "from structq.modules.stream import run_stream\n"
         "async def work(i): return i\n"
         "kept = run_stream(work, range(99), n_in_flight=1)\n"
         "next(kept)\n"

@@ -164,4 +164,4 @@ def test_the_summary_tells_the_verdict_and_the_cost():
     assert told["gain, whole program"] == "+0.200 (+0.100 to +0.300, 95 %) on 20 rows"
     assert told["templates changed"] == "a"
     assert told["LM calls"] == "90 of 100"
-    assert told["failed trials"] == "3 (3 times: evil  [2J)"
+    assert told["failed trials"] == r"3 (3 times: evil \x1b[2J)"

@@ -40,10 +40,10 @@ def test_expected_scores_are_used_where_they_are_measured():
 def test_a_judge_that_likes_a_place_gains_nothing_on_average():
     gains = [
         gain_of(likes_place(0), row=(row["instruction"], row["response"], "x")).gain
-        for row in make_rows(200)
+        for row in make_rows(100)
     ]
     assert set(gains) == {1.0, -1.0}
-    assert abs(sum(gains)) < 40
+    assert abs(sum(gains)) < 30
     both = [gain_of(likes_place(1), scorer={"permutations": 2})]
     assert both[0].gain == 0.0
     assert both[0].n_calls == 2

@@ -38,7 +38,7 @@ def test_harmful_proposals_leave_the_seed():
     assert not finding.verdict.accepted
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     max_calls=st.integers(1, 400),
     cost=st.integers(1, 5),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -18,6 +18,7 @@ class Reply:
     body: str | bytes
     status: int = 200
     kind: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 Script = Callable[[dict[str, Any]], "Reply | dict[str, Any] | str"]
@@ -33,7 +34,7 @@ class FakeServer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
-    request_queue_size = 128
+    request_queue_size = 512
 
     def __init__(self, script: Script, *, key: str | None = None, models: Any = ("m",)) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -84,6 +85,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(reply.status)
         self.send_header("Content-Type", reply.kind)
         self.send_header("Content-Length", str(len(data)))
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(data)
 

@@ -17,7 +17,7 @@ ROW = {
 def lm(nano_server):
     # So many likely tokens that no label is missing, whatever the weights think of the rows.
     return structq.lm(
-        "llamacpp-server/nano", api_base=nano_server.address, cache=False, top_logprobs=2000
+        "llamacpp-server/nano", api_base=nano_server.address, cache=False, top_logprobs=600
     )
 
 
@@ -68,8 +68,8 @@ def test_evolutions_obey_the_schema(lm):
 
 
 def test_rows_in_flight_do_not_change_the_scores(lm):
-    rows = [{**ROW, "instruction": f"{ROW['instruction']} Give {n}."} for n in range(6)]
-    together = next(structq.QualityScorer(lm=lm, n_in_flight=6).process(rows))
+    rows = [{**ROW, "instruction": f"{ROW['instruction']} Give {n}."} for n in range(3)]
+    together = next(structq.QualityScorer(lm=lm, n_in_flight=3).process(rows))
     alone = [structq.QualityScorer(lm=lm)(**row) for row in rows]
     for row, prediction in zip(together, alone, strict=True):
         assert row["expected_scores"] == pytest.approx(prediction.expected_scores, abs=1e-3)

@@ -41,23 +41,36 @@ def test_no_position_sees_a_later_token():
     assert not torch.allclose(a[:, 100:], b[:, 100:])
 
 
+@pytest.fixture
+def quick(monkeypatch):
+    """A training of a few steps: so few that compiling, which takes minutes, would not pay."""
+    monkeypatch.setenv("TORCH_COMPILE_DISABLE", "1")  # read by the process that trains
+    return lambda steps, **options: Settings(
+        steps=steps, processes=1, batch_tokens=1536, report_steps=1, **options
+    )
+
+
+def read_log(folder):
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text("utf8").splitlines()]
+
+
 @pytest.mark.slow
-def test_training_goes_on_from_the_files_that_are_shipped(tmp_path):
+def test_training_goes_on_from_the_files_that_are_shipped(tmp_path, quick):
     shipped = Path(structq.__file__).parent / "nano"
     for name in ("model.onnx", "model.json", "tokenizer.json"):
         shutil.copyfile(shipped / name, tmp_path / name)
-    settings = Settings(minutes=0.2, processes=1, batch_tokens=1536, report_steps=1, resume=True)
-    train(settings, tmp_path)
-    first = json.loads((tmp_path / "log.jsonl").read_text("utf8").splitlines()[0])
-    assert first["text"] < 1  # from scratch it is above 8
+    train(quick(1, resume=True), tmp_path)
+    (only,) = read_log(tmp_path)
+    assert only["text"] < 1  # from scratch it is above 8
 
 
 @pytest.mark.slow
-def test_a_short_training_leaves_a_model_that_is_served(tmp_path):
-    train(Settings(minutes=1.8, processes=1, batch_tokens=1536, report_steps=1), tmp_path)
+def test_a_short_training_leaves_a_model_that_is_served(tmp_path, quick):
+    train(quick(8), tmp_path)
     write_package(tmp_path, tmp_path)
-    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text("utf8").splitlines()]
-    assert np.mean([x["text"] for x in log[-2:]]) < log[0]["text"]
+    log = read_log(tmp_path)
+    assert [line["step"] for line in log] == [*range(1, 9)]
+    assert np.mean([line["text"] for line in log[-2:]]) < log[0]["text"]
     scorer = structq.QualityScorer(lm=f"onnx:{tmp_path}")
     out = scorer(instruction="Why is the sky blue?", responses=["Because.", "Air scatters light."])
     assert len(out.expected_scores) == 2

@@ -8,18 +8,17 @@ log probabilities from which scores are measured. It listens on loopback alone, 
 from __future__ import annotations
 
 import os
-import threading
 from pathlib import Path
 from typing import Any
 
 from structq.engines.backends.servers import ServerLM
 from structq.engines.model_files import fingerprint
+from structq.engines.sharing import Shared
 from structq.errors import InputError
 
 __all__ = ["LlamaCppLM"]
 
-_OPEN: dict[tuple[str, int, int, int], Any] = {}
-_LOCK = threading.Lock()
+_OPEN: Shared[tuple[Any, ...], Any] = Shared()
 _MAGIC = b"GGUF"
 
 
@@ -54,16 +53,16 @@ class LlamaCppLM(ServerLM):
     ) -> None:
         n_threads = max(1, (os.cpu_count() or 1) // 2) if n_threads is None else n_threads
         self.opening = {"window": window, "n_slots": n_slots, "n_threads": n_threads}
-        for name, value in self.opening.items():
-            if not isinstance(value, int) or value < 1:
-                raise InputError(f"{name} must be 1 or more: found {value!r}", field=name)
         path = _file(spec)
         self.file = f"llamacpp:{path}"
+        server = _OPEN.get(
+            (path, *self.opening.values()), lambda: _serve(path, window, n_slots, n_threads)
+        )
         settings = {"cache": False, "num_retries": 0, **options}
         super().__init__(
             # The weights are part of the name: DSPy's cache knows a response by it.
             f"llamacpp-server/{path.stem}-{fingerprint([path])}",
-            api_base=_address(path, window, n_slots, n_threads),
+            api_base=str(server.listening_address),
             **settings,
         )
 
@@ -82,14 +81,6 @@ def _file(spec: str) -> Path:
         if file.read(len(_MAGIC)) != _MAGIC:
             raise InputError(f"{str(path)!r} is not a GGUF file", field="lm")
     return path
-
-
-def _address(path: Path, window: int, n_slots: int, n_threads: int) -> str:
-    key = str(path), window, n_slots, n_threads
-    with _LOCK:
-        if key not in _OPEN:
-            _OPEN[key] = _serve(path, window, n_slots, n_threads)
-        return str(_OPEN[key].listening_address)
 
 
 def _serve(path: Path, window: int, n_slots: int, n_threads: int) -> Any:

@@ -6,7 +6,15 @@ Nothing is fetched unless `pull` is called.
 from structq.engines.store.catalogue import CATALOGUE, Entry
 from structq.engines.store.client import Client, find_client
 from structq.engines.store.fetch import Pulled, Watcher, pull
-from structq.engines.store.library import Kept, entry_of, kept, name_of, path_of, remove
+from structq.engines.store.library import (
+    Kept,
+    data_home,
+    entry_of,
+    kept,
+    name_of,
+    path_of,
+    remove,
+)
 
 __all__ = [
     "CATALOGUE",
@@ -15,6 +23,7 @@ __all__ = [
     "Kept",
     "Pulled",
     "Watcher",
+    "data_home",
     "entry_of",
     "find_client",
     "kept",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -11,7 +12,6 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from structq.engines.store.catalogue import CATALOGUE, Entry
-from structq.engines.store.home import data_home
 from structq.engines.store.lock import locked
 from structq.errors import InputError
 
@@ -19,6 +19,7 @@ __all__ = [
     "ENTRY",
     "Kept",
     "conversions_of",
+    "data_home",
     "entry_of",
     "folder_of",
     "kept",
@@ -36,6 +37,19 @@ ENTRY = "entry.json"
 """Name of the file that says what the weights beside it are."""
 
 _PART = ".part"
+
+
+def data_home() -> Path:
+    """The folder of structq's data; it need not exist yet.
+
+    ``$STRUCTQ_HOME``, else ``$XDG_DATA_HOME/structq``, else ``~/.local/share/structq``.
+    """
+    if own := os.environ.get("STRUCTQ_HOME"):
+        return Path(own).expanduser().absolute()
+    shared = os.environ.get("XDG_DATA_HOME", "")
+    # The XDG rule: a relative path there is to be ignored.
+    base = Path(shared) if os.path.isabs(shared) else Path.home() / ".local" / "share"
+    return base / "structq"
 
 
 @dataclass(frozen=True, kw_only=True)

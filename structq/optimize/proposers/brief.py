@@ -6,6 +6,8 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Protocol
 
+from structq.optimize.sentences import join_sentences
+
 __all__ = ["Brief", "Case", "Proposals", "Proposer", "Worth"]
 
 
@@ -59,7 +61,7 @@ class Brief:
     @property
     def template(self) -> str:
         """The best template so far, in one line."""
-        return " ".join([self.purpose, *self.sentences])
+        return join_sentences([self.purpose, *self.sentences])
 
 
 Proposals = Generator[str, str | None, list[str]]

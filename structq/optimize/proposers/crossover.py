@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from structq.optimize.sentences import split_sentences
+from structq.optimize.sentences import join_sentences, split_sentences
 
 from .brief import Brief, Proposals
 
@@ -36,6 +36,6 @@ class Crossover:
             both = dict.fromkeys(parents[int(one)] + parents[int(other)])
             kept = [sentence for sentence in both if rng.random() < 0.6]
             if kept:
-                texts.append(" ".join(kept))
+                texts.append(join_sentences(kept))
         return texts
         yield ""  # a generator that asks nothing

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from structq.optimize.sentences import join_sentences
+
 from .brief import Brief, Proposals
 
 __all__ = ["GENERAL", "SENTENCES", "Library"]
@@ -109,7 +111,7 @@ class Library:
             pull = np.array([2.0 if s in fitting else 1.0 for s in fresh])
             n = min(self._n_sentences, len(fresh))
             chosen = rng.choice(len(fresh), n, replace=False, p=pull / pull.sum())
-            texts.append(" ".join([*brief.sentences, *(fresh[int(i)] for i in chosen)]))
+            texts.append(join_sentences([*brief.sentences, *(fresh[int(i)] for i in chosen)]))
             fresh = [s for i, s in enumerate(fresh) if i not in set(chosen.tolist())]
         return texts
         yield ""  # a generator that asks nothing

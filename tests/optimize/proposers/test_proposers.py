@@ -54,9 +54,12 @@ def test_no_reply_is_no_text(proposer):
     assert drive(proposer.propose(BRIEF), None)[1] == []
 
 
-def test_there_is_nothing_to_paraphrase_in_a_bare_purpose():
+def test_a_bare_purpose_is_said_in_other_words_behind_itself():
     bare = Brief(mutation="m", purpose="Better.", sentences=())
-    assert drive(Paraphrase().propose(bare)) == ([], [])
+    [prompt], texts = drive(Paraphrase().propose(bare), "Improve it.")
+    assert '"Better."' in prompt
+    assert "first sentence" not in prompt
+    assert texts == ["Improve it."]
 
 
 def test_crossover_takes_sentences_of_two():

@@ -18,14 +18,15 @@ from typing import Any
 from structq.engines.backends.gguf.blocks import read_floats
 from structq.engines.backends.gguf.graph import write_graphs
 from structq.engines.backends.gguf.header import GgufFile
-from structq.engines.backends.gguf.shape import Shape, Values, read_shape
+from structq.engines.backends.gguf.shape import Shape, read_shape
 from structq.engines.backends.gguf.tensors import ROPE_FACTORS, Weights
 from structq.engines.backends.gguf.tokenizer import Tokens, build_tokenizer, read_tokens
+from structq.engines.backends.gguf.values import Values
 from structq.engines.backends.onnx.runtime import FACTS, GRAPHS
 from structq.engines.chat import ChatFormat
 from structq.engines.chat_template import renderer
 from structq.engines.model_files import digest
-from structq.engines.store.home import data_home
+from structq.engines.store import data_home
 from structq.errors import InputError
 
 __all__ = ["FORMAT", "convert"]
@@ -83,9 +84,8 @@ def _write(file: GgufFile, folder: Path, mark: str) -> None:
     shape = read_shape(values, len(tokens.texts), factors)
     weights = Weights(file, shape)
     facts = _facts(file, shape, tokens, mark)
-    # A template that cannot be used shows now, and not with the first row.
-    render = renderer(facts["chat_template"], tokens.special, start=facts["start"])
-    ChatFormat(tokenizer, render).encode([("user", "x")])
+    # A template that cannot be used shows now, and not when the folder is there.
+    ChatFormat(tokenizer, renderer(facts["chat_template"], tokens.special, start=facts["start"]))
     import onnx
 
     with (folder / _DATA).open("wb") as data:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log, pi
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from structq.engines.backends.gguf.shape import Values
+from structq.engines.backends.gguf.values import Values
 
 __all__ = ["Rope", "read_ropes"]
 

@@ -28,7 +28,7 @@ from structq.engines.hub_files import HubFiles
 from structq.engines.model_files import fingerprint
 from structq.errors import InputError, shorten
 
-__all__ = ["GrowingOnnxRuntime", "graph_patterns"]
+__all__ = ["GrowingOnnxRuntime", "graph_file", "graph_patterns"]
 
 _INTEGERS = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
 _FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
@@ -72,7 +72,7 @@ class GrowingOnnxRuntime(ChatRuntime):
         if n_slots < 1:
             raise InputError(f"n_slots must be 1 or more: found {n_slots}", field="n_slots")
         folder = Path(folder)
-        path = _graph_file(folder, file)
+        path = graph_file(folder, file)
         files = HubFiles(folder)
         self._chat = files.chat
         self._graph = _Graph(path, open_session(path, n_threads), files.config)
@@ -247,7 +247,12 @@ def _ort(array: NDArray[Any]) -> ort.OrtValue:
     return ort.OrtValue.ortvalue_from_numpy(array)
 
 
-def _graph_file(folder: Path, file: str) -> Path:
+def graph_file(folder: Path, file: str) -> Path:
+    """The path of a graph in a folder as the hub lays it out.
+
+    Raises:
+        InputError: There is no such folder, or no such graph in it.
+    """
     if not folder.is_dir():
         raise InputError(f"no such folder: {str(folder)!r}", field="lm")
     places = [folder / "onnx" / f"{file}.onnx", folder / f"{file}.onnx"]

@@ -24,7 +24,7 @@ from structq.engines.backends.onnx.session import PASS_TOKENS, open_session, pas
 from structq.engines.chat import ChatFormat, ChatRuntime
 from structq.engines.chat_template import chat_template, renderer
 from structq.engines.model_files import file_of, fingerprint, read_json, read_tokenizer
-from structq.errors import InputError
+from structq.errors import InputError, shorten
 
 __all__ = ["FACTS", "GRAPHS", "OnnxRuntime"]
 
@@ -103,10 +103,10 @@ class OnnxRuntime(ChatRuntime):
         tokenizer = read_tokenizer(files[1])
         self.window = _window(window, facts.window)
         self.eos_token_id = _end(tokenizer, facts.eos_token)
-        render = renderer(facts.chat_template, facts.tokens, start=facts.start)
-        self._chat = ChatFormat(tokenizer, render)
         self._session = open_session(files[0], n_threads)
         _check_inputs(files[0], self._session, facts)
+        render = renderer(facts.chat_template, facts.tokens, start=facts.start)
+        self._chat = ChatFormat(tokenizer, render)
         self.n_vocab = int(self._session.get_outputs()[0].shape[-1])
         self.n_slots = n_slots
         self.form = facts.form
@@ -224,21 +224,34 @@ def _bind(bind: Any, name: str, array: NDArray[np.float32]) -> None:
     bind(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
 
 
+_COUNTS = {
+    "n_layers": 1000, "n_kv_heads": 1024, "head_dim": 4096, "window": 1 << 22, "step_rows": 64,
+    "pass_tokens": 1 << 14,
+}  # fmt: skip
+"""The most of each; one is the least."""
+
+
 def _read_facts(path: Path) -> _Facts:
     values = read_json(path)
-    names = ("tokens", "start", "step_rows", "pass_tokens", "weights")
+    counts = {name: values[name] for name in _COUNTS if name in values}
+    for name, found in counts.items():
+        if type(found) is not int or not 1 <= found <= _COUNTS[name]:
+            raise InputError(
+                f"{path} does not describe an LM: {name} is {shorten(found)} "
+                f"(1 to {_COUNTS[name]} are allowed)",
+                field="lm",
+            )
     try:
         return _Facts(
-            n_layers=int(values["n_layers"]),
-            n_kv_heads=int(values["n_kv_heads"]),
-            head_dim=int(values["head_dim"]),
-            window=int(values["window"]),
             # Roles of one token each, as structq 0.1 wrote them, are a template too.
-            chat_template=values.get("chat_template") or chat_template(values["chat"]),
+            chat_template=str(values.get("chat_template") or chat_template(values["chat"])),
             eos_token=values["eos_token_id"] if "eos_token_id" in values else values["chat"]["end"],
             # What was trained for structq 0.1 was trained on its compact JSON.
-            form=values.get("form", "text" if "chat_template" in values else "compact"),
-            **{name: values[name] for name in names if name in values},
+            form=str(values.get("form", "text" if "chat_template" in values else "compact")),
+            tokens=dict(values.get("tokens", {})),
+            start=str(values.get("start", "")),
+            weights=str(values.get("weights", "")),
+            **counts,
         )
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} does not describe an LM: {error!r}", field="lm") from error
@@ -263,7 +276,7 @@ def _window(wanted: int | None, most: int) -> int:
 
 
 def _end(tokenizer: Tokenizer, token: str | int) -> int:
-    found = token if isinstance(token, int) else tokenizer.token_to_id(token)
+    found = token if isinstance(token, int) else tokenizer.token_to_id(str(token))
     if found is None or not 0 <= found < tokenizer.get_vocab_size():
         raise InputError(f"the tokenizer has no token {token!r} to end an answer with", field="lm")
     return int(found)

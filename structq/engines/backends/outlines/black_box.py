@@ -19,8 +19,8 @@ from outlines import exceptions
 from outlines.inputs import Chat
 from outlines.models.base import AsyncModel, Model
 
+from structq.decoding.processor import json_schema
 from structq.engines.backends.outlines.unsaved import Unsaved
-from structq.engines.calls import json_schema
 from structq.engines.canonical import Canonical, schema_of, turns_of
 from structq.errors import InputError, shorten
 

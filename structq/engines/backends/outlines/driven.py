@@ -1,6 +1,6 @@
 """Lets rows run in generations that belong to somebody else: one at a time, through a processor.
 
-A row asks for passes and is sent their logits (`structq.engines.rows`). Where the loop over tokens
+A row asks for passes and is sent their logits (`structq.engines.calls`). Where the loop over tokens
 is a model's own, a logits processor can give the row the logits of each step and leave the model
 one token to choose: the next that the row says. So schemas, forced text, measured slots and
 sampling are those of every other local LM; the model's own sampling has nothing left to decide.
@@ -20,8 +20,8 @@ import numpy as np
 from outlines.processors import OutlinesLogitsProcessor
 
 from structq.decoding.tensors import check_library, from_numpy, ids_to_numpy, to_numpy
-from structq.engines.rows import Answer, Extend, Logits, Row, Step
-from structq.errors import LMError
+from structq.engines.calls import Append, Completion, Extend, Generation, Logits
+from structq.errors import ClosedError, LMError
 
 __all__ = ["Generations", "Generator", "RowDriver"]
 
@@ -56,7 +56,7 @@ class RowDriver(OutlinesLogitsProcessor):
         tensor_library_name: What the model's logits are.
     """
 
-    def __init__(self, row: Row, *, eos_token_id: int, tensor_library_name: str) -> None:
+    def __init__(self, row: Generation, *, eos_token_id: int, tensor_library_name: str) -> None:
         check_library(tensor_library_name)
         super().__init__(tensor_library_name)
         self._row = row
@@ -68,7 +68,7 @@ class RowDriver(OutlinesLogitsProcessor):
         self._is_over = False
         self.prompt: list[int] = []
         """What the next generation has to begin with."""
-        self.answer: Answer | None = None
+        self.answer: Completion | None = None
         """The row's answer, once it has one."""
         self.error: Exception | None = None
         """What went wrong in the row or in the generation."""
@@ -149,7 +149,7 @@ class RowDriver(OutlinesLogitsProcessor):
             self._plan(need, self._held[:n_kept])
             self._is_over = True
 
-    def _plan(self, need: Extend | Step, held: list[int]) -> None:
+    def _plan(self, need: Extend | Append, held: list[int]) -> None:
         """Plans a generation that begins with what the row holds."""
         wish = need if isinstance(need, Extend) else _extended(need)
         whole = [*held, *wish.tokens]
@@ -167,27 +167,31 @@ class Generations:
     def __init__(self, generator: Generator) -> None:
         self._generator = generator
         self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"structq-{generator.name}")
+        self._closed = False
 
-    def submit(self, row: Row) -> Future[Answer]:
+    def submit(self, row: Generation) -> Future[Completion]:
         """Queues a row.
 
         Raises:
-            RuntimeError: The scheduler is closed.
+            ClosedError: It is closed.
         """
         try:
             return self._worker.submit(self._run, row)
         except RuntimeError as error:
-            raise RuntimeError("the engine is closed") from error
+            raise ClosedError from error
 
-    def submit_all(self, rows: Sequence[Row]) -> list[Future[Answer]]:
+    def submit_all(self, rows: Sequence[Generation]) -> list[Future[Completion]]:
         """Queues rows; futures in order."""
         return [self.submit(row) for row in rows]
 
     def close(self) -> None:
-        """Cancels the rows that wait; may be called twice."""
-        self._worker.shutdown(wait=False, cancel_futures=True)
+        """Ends the rows that wait with `ClosedError`; may be called twice."""
+        self._closed = True
+        self._worker.shutdown(wait=False)
 
-    def _run(self, row: Row) -> Answer:
+    def _run(self, row: Generation) -> Completion:
+        if self._closed:
+            raise ClosedError
         model = self._generator
         driver = RowDriver(
             row,
@@ -205,5 +209,5 @@ class Generations:
         return driver.answer
 
 
-def _extended(step: Step) -> Extend:
+def _extended(step: Append) -> Extend:
     return Extend((step.token,))

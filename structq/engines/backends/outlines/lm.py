@@ -25,7 +25,6 @@ scores too. A schema with a keyword that the backend drops is refused, unless ``
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
@@ -33,7 +32,6 @@ from weakref import WeakValueDictionary
 import dspy
 from outlines.models.base import AsyncModel, Model
 
-from structq.engines import DRY_MULTIPLIER
 from structq.engines.backends.outlines.black_box import (
     AsyncBlackBoxEngine,
     BlackBoxEngine,
@@ -44,14 +42,17 @@ from structq.engines.backends.outlines.driven import Generations
 from structq.engines.backends.outlines.steerable import is_steerable, steerable
 from structq.engines.backends.outlines.unsaved import Unsaved
 from structq.engines.local import LocalLM
-from structq.engines.pair import AsyncLocalEngine, LocalEngine
+from structq.engines.options import DRY_MULTIPLIER
+from structq.engines.pair import AsyncLocalEngine, DrawingLM, LocalEngine
+from structq.engines.sharing import Shared
 from structq.errors import InputError
 
 __all__ = ["outlines_lm"]
 
-_OPEN: WeakValueDictionary[tuple[int, str | None, bool], LocalLM] = WeakValueDictionary()
+_OPEN: Shared[tuple[int, str | None, bool], LocalLM] = Shared(
+    WeakValueDictionary(), is_open=lambda lm: bool(lm.close.alive)
+)
 """By the model, which the LM's runtime keeps alive, so that no other has its id."""
-_LOCK = threading.Lock()
 
 
 def outlines_lm(
@@ -139,10 +140,7 @@ def _steered(
     options: Mapping[str, Any],
 ) -> dspy.LM:
     key = id(model), backend, allow_unsound
-    with _LOCK:
-        local = _OPEN.get(key)
-        if local is None or not local.close.alive:
-            local = _OPEN[key] = _opened(model, backend, allow_unsound)
+    local = _OPEN.get(key, lambda: _opened(model, backend, allow_unsound))
     kinds = (_Steered, _AsyncSteered) if backend is None else (_Compared, _AsyncCompared)
     engine, async_engine = (
         kind(local, penalties=penalties, kind=type(model).__name__) for kind in kinds
@@ -161,7 +159,7 @@ def _opened(model: Any, backend: str | None, allow_unsound: bool) -> LocalLM:
 def _lm(name: str, engine: Any, async_engine: Any, options: Mapping[str, Any]) -> dspy.LM:
     # As for all LMs of this process: nothing is worth a retry, and no cache answers for a model.
     settings = {"num_retries": 0, "cache": False, **options}
-    return dspy.LM(f"structq/{name}", engine=engine, async_engine=async_engine, **settings)
+    return DrawingLM(f"structq/{name}", engine=engine, async_engine=async_engine, **settings)
 
 
 def _refuse(what: str, **given: Any) -> None:

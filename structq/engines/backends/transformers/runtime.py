@@ -24,6 +24,7 @@ from structq.engines.backends.transformers.chat import chat_format, window_of
 from structq.engines.backends.transformers.slot_cache import ATTENTION, Pass, SlotCache
 from structq.engines.chat import ChatRuntime
 from structq.engines.hub import looks_like_hub_id
+from structq.engines.model_files import digest as file_digest
 from structq.engines.prefixes import HeldTokens
 from structq.errors import InputError, shorten
 
@@ -269,7 +270,7 @@ def _fingerprint(source: str, commit: str | None, facts: Sequence[str]) -> str:
         kinds = {".json", ".safetensors", ".bin", ".model", ".txt", ".jinja"}
         for path in sorted(folder.iterdir()):
             if path.suffix in kinds and path.is_file():
-                digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+                digest.update(path.name.encode() + file_digest(path))
     else:
         digest.update(source.encode())
     return digest.hexdigest()[:12]

@@ -1,86 +1,31 @@
-"""What one row does from its prompt to its answer; knows nothing of the other rows of its batch.
+"""What one generation does from its prompt to its completion; knows nothing of the others.
 
-A row is a Python generator. It yields the pass that it needs next, `Extend` or `Step`, is sent the
-logits of that pass, and returns an `Answer`. Whoever drives it may join the steps of many rows into
-one pass; nothing that a row asks for depends on its neighbours, so neither does its answer.
+Whoever drives it may join the passes of many into one; nothing that a generation asks for depends
+on its neighbours, so neither does its completion.
+
+A text is chosen token by token, with forced tokens appended unsampled. Label slots are *measured*:
+all fixed text is forced, and at a slot the unmasked logits give the exact distribution over the
+labels. So K slots cost K passes: the prompt's pass is the first, and each later one carries the
+label before it, the text between, and a *draft*. The draft is the beginning that labels of several
+tokens share (the ``1`` of ``1`` and ``10``): its logits come with the same pass, and it is dropped
+again. Labels that branch more than once (1..100) need one more pass for each further branch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from structq.decoding import Cut
-from structq.decoding.processor import RowProcessor
+from structq.decoding import Cut, Measurement, TokenPlan, TokenSlot
+from structq.decoding.processor import MatcherProcessor
+from structq.engines.calls import Append, Completion, Extend, Generation, Logits, MeasuredSlot
 from structq.engines.sampling import Sampler, Sampling
 
-__all__ = [
-    "Answer",
-    "Extend",
-    "Logits",
-    "MeasuredSlot",
-    "Row",
-    "Step",
-    "TextLimits",
-    "generate_row",
-]
-
-Logits = NDArray[np.float32]
-
-
-class Extend(NamedTuple):
-    """A pass over this row alone: drop columns from the end of its slot, then append tokens."""
-
-    tokens: Sequence[int]
-    n_logits: int = 1
-    drop: int = 0
-
-
-class Step(NamedTuple):
-    """A pass that appends one token and may be shared with other rows."""
-
-    token: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What a row ends with."""
-
-    text: str
-    """The answer without the end-of-text token."""
-    finish_reason: Literal["stop", "length"]
-    """``length`` when ``max_tokens`` or the window cut the answer off."""
-    n_prompt_tokens: int
-    """Tokens of the prompt, those of the chat template included."""
-    n_output_tokens: int
-    """Tokens of the answer, forced ones included, end-of-text not."""
-    n_passes: int
-    """Forward passes in which the row took part, the prompt's included."""
-    n_forced_tokens: int
-    """Tokens of the answer that were appended without being sampled."""
-    cut: Cut | None = None
-    """What was said behind the end of the answer, if anything."""
-    slots: tuple[MeasuredSlot, ...] | None = None
-    """The measured label slots in order, or ``None`` if the answer was generated."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MeasuredSlot:
-    """One label slot of a measured answer."""
-
-    labels: tuple[str, ...]
-    """The labels as they stand in the text."""
-    probabilities: NDArray[np.float64]
-    """Shape ``(n_labels,)``, in the order of the labels; sums to 1."""
-    mass: float
-    """Unmasked probability that fell on the labels before normalising."""
-
-
-Row = Generator[Extend | Step, Logits, Answer]
+__all__ = ["TextLimits", "generate_text", "measure_labels"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,15 +42,16 @@ class TextLimits:
     """Tokens over which no repeated run goes."""
 
 
-def generate_row(
+def generate_text(
     prompt: Sequence[int],
-    processor: RowProcessor,
+    processor: MatcherProcessor,
     *,
     limits: TextLimits,
     sampling: Sampling,
     decode: Callable[[Sequence[int]], str],
+    draw: str = "",
     listen: Callable[[Sequence[int]], None] | None = None,
-) -> Row:
+) -> Generation:
     """A row that answers token by token, with forced tokens appended unsampled.
 
     Forced tokens ride on the next pass that is needed anyway: at the start they join the prompt's
@@ -117,9 +63,10 @@ def generate_row(
         limits: Where the text ends at the latest.
         sampling: How a token is chosen.
         decode: Tokens to text.
+        draw: Which of several answers to the prompt it is.
         listen: Called with the tokens of the answer whenever there are new ones.
     """
-    sampler = Sampler(sampling, limits.breakers)
+    sampler = Sampler(sampling, limits.breakers, prompt=prompt, draw=draw)
     said, output, pending = _Said(prompt, limits.max_tokens), list[int](), list(prompt)
     n_passes = n_forced = 0
     text: str | None = None
@@ -139,7 +86,7 @@ def generate_row(
             reason = "length"
             break
         alone = len(pending) > 1 or not n_passes
-        logits = yield Extend(pending) if alone else Step(pending[0])
+        logits = yield Extend(pending) if alone else Append(pending[0])
         n_passes += 1
         sampler.penalise(logits[-1])
         # Outlines types ids and logits as one and the same kind of tensor.
@@ -158,7 +105,7 @@ def generate_row(
     answer = decode(output) if text is None else text
     if text is None and reason == "stop":
         answer, cut = processor.finish(answer)
-    return Answer(
+    return Completion(
         text=answer,
         finish_reason=reason,
         n_prompt_tokens=len(prompt),
@@ -205,3 +152,72 @@ def _stopped(
 
 def _places(text: str, parts: tuple[str, ...]) -> Iterator[int]:
     return (text.index(part) for part in parts if part in text)
+
+
+def measure_labels(
+    prompt: Sequence[int],
+    plan: TokenPlan,
+    *,
+    max_tokens: int | None,
+    sampling: Sampling,
+    decode: Callable[[Sequence[int]], str],
+    draw: str = "",
+) -> Generation:
+    """A row that measures the label distribution at each slot.
+
+    At temperature 0 the label of highest probability is taken, the first of them on a tie;
+    otherwise one is drawn. Each slot sees the labels taken before it.
+    """
+    sampler, counter = Sampler(sampling, prompt=prompt, draw=draw), _Passes()
+    pending, output = tuple(prompt), list[int]()
+    measured: list[MeasuredSlot] = []
+    choices: list[int] = []
+    drop = 0
+    for slot in plan.slots:
+        found, drop = yield from _measure(slot, (*pending, *slot.forced), drop, counter)
+        choices.append(_choose(found.probabilities, sampler))
+        pending = slot.paths[choices[-1]]
+        output += [*slot.forced, *pending]
+        measured.append(
+            MeasuredSlot(labels=slot.labels, probabilities=found.probabilities, mass=found.mass)
+        )
+    n_labels = sum(len(slot.paths[at]) for slot, at in zip(plan.slots, choices, strict=True))
+    output += plan.tail
+    cut = max_tokens is not None and len(output) > max_tokens
+    return Completion(
+        text=decode(output[:max_tokens]) if cut else plan.plan.render(choices),
+        finish_reason="length" if cut else "stop",
+        n_prompt_tokens=len(prompt),
+        n_output_tokens=min(len(output), max_tokens or len(output)),
+        n_passes=counter.n,
+        n_forced_tokens=len(output) - n_labels,
+        slots=tuple(measured),
+    )
+
+
+@dataclass
+class _Passes:
+    n: int = 0
+
+
+def _measure(
+    slot: TokenSlot, tokens: tuple[int, ...], drop: int, counter: _Passes
+) -> Generator[Extend | Append, Logits, tuple[Measurement, int]]:
+    """The measurement of one slot, and how many columns the next pass has to drop."""
+    draft = slot.draft
+    logits = yield Extend((*tokens, *draft), n_logits=len(draft) + 1, drop=drop)
+    counter.n += 1
+    seen = {draft[:at]: logits[at] for at in range(len(draft) + 1)}
+    drop = len(draft)
+    for node in slot.trie.nodes:
+        if node not in seen:
+            logits = yield Extend(node, drop=drop)
+            counter.n += 1
+            seen[node] = logits[-1]
+            drop = len(node)
+    return slot.trie.measure(seen), drop
+
+
+def _choose(probabilities: NDArray[np.float64], sampler: Sampler) -> int:
+    with np.errstate(divide="ignore"):
+        return sampler.choose(np.log(probabilities))

@@ -1,18 +1,104 @@
-"""How one text stands in an answer: by itself, or as the only value of a JSON object."""
+"""An answer of one text: what it must hold, and how it stands in the answer; knows no tokens.
+
+A text stands by itself, or as the only value of a JSON object.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol
 
 from structq.errors import SchemaError, shorten
 
-__all__ = ["JsonWire", "PlainWire", "Wire", "is_escaped"]
+__all__ = ["Cut", "JsonWire", "PlainWire", "TextRules", "Wire", "is_escaped"]
 
+# Characters whose escapes grammars of free text leave out, and that free text leaves out too.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _INSIDE = re.compile(rb'(?:[^"\\]|\\.)*', re.DOTALL)
 _QUOTE = re.compile(rb'(?:[^"\\]|\\.)*"', re.DOTALL)
 _CLOSING = re.compile(rb'(?:[^"\\]|\\.)*"\s*\}?', re.DOTALL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextRules:
+    """What one text must be."""
+
+    field: str | None = None
+    """The property whose value is the text; ``None`` where the answer is the text itself."""
+    literals: tuple[str, ...] = ()
+    """Stand in the text in this order, verbatim, none over another."""
+    anchored: bool = False
+    """The text begins with the first of them."""
+    lead: str = ""
+    """What stands behind an anchored literal."""
+    min_words: int = 0
+    """Fewest words of the text."""
+    min_new_words: int = 0
+    """Fewest different words that ``known`` does not have."""
+    max_words: int | None = None
+    """Most words. A text that would be longer ends with the last whole sentence that fits."""
+    max_chars: int | None = None
+    """Most characters; as with words."""
+    guard: bool = False
+    """The text ends before it begins to repeat itself."""
+    known: str = ""
+    """The text that it is made from; it may repeat this."""
+
+    def __post_init__(self) -> None:
+        texts = ((self.field, str | None), (self.lead, str), (self.known, str))
+        counts = ((self.min_words, int), (self.min_new_words, int))
+        bounds = ((self.max_words, int | None), (self.max_chars, int | None))
+        flags = ((self.anchored, bool), (self.guard, bool))
+        literals = [(self.literals, tuple), *((text, str) for text in self.literals)]
+        for value, kind in (*texts, *counts, *bounds, *flags, *literals):
+            if not isinstance(value, kind):
+                raise TypeError(f"rules for a text: {shorten(value)} is no {kind}")
+
+    @property
+    def schema(self) -> dict[str, Any] | None:
+        """The schema of an answer that is this text and nothing else; ``None`` without a field."""
+        if self.field is None:
+            return None
+        return {
+            "type": "object",
+            "properties": {self.field: {"type": "string"}},
+            "required": [self.field],
+            "additionalProperties": False,
+        }
+
+    def check(self, schema: Mapping[str, Any] | None) -> None:
+        """Checks that answers of the schema are this text and nothing else.
+
+        Raises:
+            SchemaError: They are not.
+        """
+        if schema != self.schema:
+            raise SchemaError(
+                f"rules for a text need a closed object of one text, {self.field!r}: "
+                f"found {shorten(schema, 200)}",
+                keyword="text",
+            )
+
+    @property
+    def has_controls(self) -> bool:
+        """Whether a literal has control characters that free text has not."""
+        return any(_CONTROLS.search(text) for text in self.literals)
+
+    def wire(self, *, spaced: bool) -> Wire:
+        """How the text stands in the answer."""
+        return PlainWire() if self.field is None else JsonWire(self.field, spaced=spaced)
+
+
+class Cut(NamedTuple):
+    """What was said behind the end of a text."""
+
+    text: str
+    """The text that was cut off; it may be empty, where the next word would have been too many."""
+    reason: Literal["length", "repetition"]
+    """More than the text may hold, or the beginning of a loop."""
 
 
 class Wire(Protocol):

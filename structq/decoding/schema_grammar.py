@@ -1,16 +1,29 @@
-"""Bounds on numbers, without which an answer could not be read back; knows nothing of tokens."""
+"""A JSON Schema as a grammar of llguidance; knows nothing of tokens.
+
+Numbers get bounds, without which an answer could not be read back.
+"""
 
 from __future__ import annotations
 
 import decimal
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
 
-from structq.schemas.support import DEFINITIONS, NUMBER_BOUNDS, kinds_of
+import llguidance
 
-__all__ = ["guarded"]
+from structq.errors import SchemaError
+from structq.schemas.support import DEFINITIONS, NUMBER_BOUNDS, kinds_of, unsupported
 
+__all__ = ["guarded", "json_grammar", "text_grammar"]
+
+# Whitespace is never flexible: such a grammar lets a model emit it without end.
+_COMPACT = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}
+_SPACED = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+# Escapes of free text. Without \b, \f and \u a model that starts to write \frac or \beta has to
+# write \\frac or \\beta.
+_ESCAPES = '"\\nrt'
 _DIGITS = 15
 """Significant digits of a bound on numbers: the grammar rounds longer ones, at times outwards."""
 _LARGEST = 10**_DIGITS - 1
@@ -18,6 +31,36 @@ _LARGEST = 10**_DIGITS - 1
 _SMALLEST = 1e-12
 """Distance kept from an excluded zero, to which a long enough fraction rounds."""
 _UPWARDS = decimal.Context(prec=_DIGITS, rounding=decimal.ROUND_CEILING)
+
+
+def text_grammar(all_controls: bool) -> str:
+    """Any text that UTF-8 can hold; without most control characters, unless all are wanted."""
+    signs = "(?s:.*)" if all_controls else r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*"
+    return str(llguidance.LLMatcher.grammar_from_regex(signs))
+
+
+def json_grammar(schema: Mapping[str, Any], spaced: bool, all_controls: bool) -> str:
+    """JSON that obeys the schema, every number bounded.
+
+    Raises:
+        SchemaError: A keyword that cannot be guaranteed.
+    """
+    found = unsupported(schema)
+    if found is not None:
+        raise SchemaError(
+            f"the grammar cannot guarantee this of the schema: {found.keyword!r} at "
+            f"{found.pointer or '/'}: {found.reason}",
+            keyword=found.keyword,
+            pointer=found.pointer,
+        )
+    options: Any = dict(_SPACED if spaced else _COMPACT)
+    if not all_controls:
+        options["json_allowed_escapes"] = _ESCAPES
+    return str(
+        llguidance.LLMatcher.grammar_from_json_schema(
+            json.dumps(guarded(schema)), overrides=options
+        )
+    )
 
 
 def guarded(schema: Mapping[str, Any]) -> dict[str, Any]:
