@@ -38,6 +38,13 @@ class Answer:
     """Why there are none, where they were asked for."""
     label_mass: tuple[float, ...] = ()
     """Probability that was seen to fall on labels: one a score, measured or not."""
+    masked: bool | None = None
+    """Whether the log probabilities were taken behind the mask of the schema, where a mass of 1
+    proves nothing; ``None`` where that is not known."""
+    n_requests: int = 1
+    """Requests that the answer took: 0 for one that was kept from before."""
+    elsewhere: str | None = None
+    """The part of the reply in which the text came, where that is not its content."""
     form: Form = "json"
     """How the LM was asked to write it."""
     constrained: bool = False
@@ -57,6 +64,7 @@ def read_answer(
     labels: tuple[int, ...],
     form: Form = "json",
     constrained: bool = False,
+    masked: bool | None = None,
 ) -> Answer:
     """The facts of a response.
 
@@ -67,6 +75,7 @@ def read_answer(
         labels: Labels that it must be over.
         form: How the LM was asked to write.
         constrained: Whether the LM declares that it decodes under the form and rules.
+        masked: Whether it takes log probabilities behind the mask of the schema, where it says so.
 
     Raises:
         AnswerFormatError: A measurement of another shape.
@@ -81,12 +90,14 @@ def read_answer(
         mass = tuple(one.label_mass for one in measurement if one.label_mass is not None)
     elif n_scores and request.config.logprobs is not None:
         measurement, unmeasured, mass = _read_logprobs(response, n_scores, labels)
+        unmeasured = facts.get("unmeasured", unmeasured)
+    elsewhere, text = facts.get("elsewhere") or (None, response.text or "")
     refusals = [part.text for part in response.message.parts if part.type == "refusal"]
     return Answer(
-        raw="".join(refusals) or response.text or "",
+        raw="".join(refusals) or text,
         refused=bool(refusals),
         model=request.model,
-        finish_reason=response.finish_reason,
+        finish_reason=facts.get("finish_reason", response.finish_reason),
         input_tokens=response.usage.input_tokens,
         output_tokens=response.usage.output_tokens,
         n_passes=facts.get("n_passes"),
@@ -96,6 +107,9 @@ def read_answer(
         form=form,
         constrained=constrained,
         cut=facts.get("cut"),
+        masked=masked if mass else None,
+        n_requests=facts.get("n_requests", 1),
+        elsewhere=elsewhere,
     )
 
 

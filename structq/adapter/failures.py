@@ -6,6 +6,7 @@ GEPA turns an ``AdapterParseError`` into feedback on the format, ReAct shortens 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -73,6 +74,8 @@ class ContextError(PromptTooLongError, ContextWindowExceededError):  # type: ign
 
     def __init__(self, cause: DSPyLMError, *, n_tokens: int, limit: int) -> None:
         PromptTooLongError.__init__(self, n_tokens=n_tokens, limit=limit)
+        if (said := _said(cause)) not in str(self):
+            self.args = (f"{self}; it was told: {said}",)
         self.__dict__.update(vars(cause))
 
 
@@ -96,8 +99,16 @@ _HINTS = {
 def _sentence(cause: DSPyLMError) -> str:
     """What went wrong, on one line: DSPy adds paragraphs of advice behind it."""
     hints = (hint for kind, hint in _HINTS.items() if isinstance(cause, kind))
-    said = " ".join(str(cause).split("\n\n", 1)[0].split())
-    return f"{type(cause).__name__}: {said}{next(hints, '')}"
+    return f"{type(cause).__name__}: {_said(cause)}{next(hints, '')}"
+
+
+def _said(cause: BaseException) -> str:
+    """What the server or the engine said, without the name and the status that DSPy adds."""
+    return " ".join(_ADDED.sub("", str(cause).split("\n\n", 1)[0]).split())
+
+
+_ADDED = re.compile(r"^\[[^\]]*\]\s*|\s*\(HTTP \d+\)\s*$")
+"""DSPy's own numbers: the LM's name in front, the status behind."""
 
 
 def _sizes(error: BaseException | None) -> tuple[int, int] | None:
@@ -106,7 +117,7 @@ def _sizes(error: BaseException | None) -> tuple[int, int] | None:
         n_tokens, limit = getattr(error, "n_tokens", None), getattr(error, "limit", None)
         if isinstance(n_tokens, int) and isinstance(limit, int):
             return n_tokens, limit
-        if found := window_fault(str(error)):
+        if found := window_fault(_said(error)):
             return found
         error = error.__cause__
     return None

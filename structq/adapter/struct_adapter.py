@@ -16,6 +16,7 @@ from structq.templates import LEAD
 from .answers import Answer, read_answer, read_lines
 from .around import Asked, aoverhear, areported, listening, overhear, reported, unstreamed
 from .failures import AnswerError
+from .kept import KeptAnswer
 from .messages import (
     Style,
     call_signature,
@@ -132,9 +133,12 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         n_answers, settings = call_settings(lm, lm_kwargs)
         answers, listeners = [], listening()
         for i in range(n_answers):
-            with unstreamed(listeners):
-                response = ask(lm, request, _one(settings, i))
+            kept = KeptAnswer(lm, request, _one(settings, i))
+            if (response := kept.find()) is None:
+                with unstreamed(listeners):
+                    response = ask(lm, request, kept.settings)
             answers.append(self._read(lm, signature, style, request, response))
+            kept.keep(response)
         if listeners:
             reported(listeners, answers[0])
         return answers
@@ -157,9 +161,12 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         n_answers, settings = call_settings(lm, lm_kwargs)
         answers, listeners = [], listening()
         for i in range(n_answers):
-            with unstreamed(listeners):
-                response = await ask_async(lm, request, _one(settings, i))
+            kept = KeptAnswer(lm, request, _one(settings, i))
+            if (response := kept.find()) is None:
+                with unstreamed(listeners):
+                    response = await ask_async(lm, request, kept.settings)
             answers.append(self._read(lm, signature, style, request, response))
+            kept.keep(response)
         if listeners:
             await areported(listeners, answers[0])
         return answers
@@ -333,6 +340,7 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
                 labels=labels,
                 form=style.form,
                 constrained=constrains_text(lm),
+                masked=getattr(lm, "logprobs_masked", None),
             )
         except AnswerFormatError as fault:
             raise self._error(signature, str(fault), raw, finish) from fault
@@ -360,6 +368,11 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
         if answer.finish_reason not in ("stop", "tool_call"):
             return _FINISH.get(
                 answer.finish_reason, f"the LM stopped with {answer.finish_reason!r}"
+            )
+        if answer.elsewhere is not None:
+            return (
+                f"the answer is empty: its text came as {answer.elsewhere} "
+                "(reasoning='parse' takes an answer from the reasoning)"
             )
         if not answer.raw.strip() and not self._is_text(signature):
             return "the answer is empty"

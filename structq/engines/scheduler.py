@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from structq.engines.calls import Append, Completion, Extend, Generation, Logits
-from structq.errors import LMError
+from structq.errors import ClosedError, LMError
 from structq.forks import renew_in_children
 
 __all__ = ["ManyRuntime", "Runtime", "Scheduler"]

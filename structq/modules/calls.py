@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import dspy
 
 from structq.adapter import Answer, AnswerError, StructAdapter
-from structq.errors import StructqError
+from structq.errors import LMError, StructqError
 
 from .stream import run_stream, stream
 
@@ -141,11 +141,14 @@ class Caller:
     def _recording(
         self, question: Ask, seen: list[Answer], broken: list[tuple[str, str]]
     ) -> Iterator[None]:
+        unanswered = 0
         try:
             yield
+        except LMError as error:
+            unanswered = _n_requests(error)
+            raise
         finally:
-            # The last attempt may have got no answer at all.
-            attempts = min(len(broken) + 1, self.max_attempts)
+            attempts = sum(answer.n_requests for answer in seen) + unanswered
             self.calls.append(_record(question, seen, attempts))
 
 
@@ -162,6 +165,15 @@ def _arguments(question: Ask) -> dict[str, Any]:
 
 def _reply(prediction: dspy.Prediction, seen: list[Answer]) -> Reply:
     return Reply(prediction=prediction, answer=seen[-1])
+
+
+def _n_requests(error: BaseException | None) -> int:
+    """Requests of a call that was not answered: one, unless its client tried again by itself."""
+    while error is not None:
+        if isinstance(n := getattr(error, "n_requests", None), int):
+            return n
+        error = error.__cause__
+    return 1
 
 
 def _record(question: Ask, seen: list[Answer], attempts: int) -> dict[str, Any]:
@@ -183,6 +195,8 @@ def _record(question: Ask, seen: list[Answer], attempts: int) -> dict[str, Any]:
         record["cut"] = dict(last.cut)
     if last and last.label_mass:
         record["label_mass"] = list(last.label_mass)
+    if last and last.masked is not None:
+        record["label_mass_masked"] = last.masked
     if last and last.unmeasured:
         record["unmeasured"] = last.unmeasured
     return record

@@ -485,7 +485,8 @@ def test_a_prompt_that_the_server_cut_is_an_error_of_the_row():
     with serving(lambda body: answer) as server:
         (found,) = next(scorer_of(server, kind="ollama").process([row]))
         (short,) = next(scorer_of(server, kind="ollama").process([PAIR]))
-    assert "read 4,096 of about 25," in found["metadata"]["error"]["message"]
+    assert found["metadata"]["error"]["type"] == "PromptTooLongError"
+    assert "the server read 4,096 of about 25," in found["metadata"]["error"]["message"]
     assert short["scores"] == [2.0, 1.0]
 
 

@@ -89,8 +89,7 @@ async def post(
             )
         except lm15.LM15Error as error:
             error.n_requests = attempt + 1
-            error.args = (masked(str(error), key),)
-            error.message = error.args[0]
+            _tell(error, masked(_plain(error), key))
             wait_s = _wait_s(error, attempt, limits, end)
             if wait_s is None:
                 raise
@@ -130,8 +129,16 @@ def _wait_s(error: lm15.LM15Error, attempt: int, limits: Limits, end: float) -> 
 
 
 def _say(error: lm15.LM15Error, more: str) -> None:
-    error.args = (f"{error.message} ({more})",)
-    error.message = error.args[0]
+    _tell(error, f"{error.message} ({more})")
+
+
+def _tell(error: lm15.LM15Error, message: str) -> None:
+    error.message, error.args = message, (message,)
+
+
+def _plain(error: lm15.LM15Error) -> str:
+    """What the server said, without the status and the advice that lm15 puts behind it."""
+    return str(error).split("\n\n", 1)[0].removesuffix(f" (HTTP {error.status})")
 
 
 async def _once(
