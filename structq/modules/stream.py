@@ -19,7 +19,7 @@ from collections.abc import (
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
-__all__ = ["run_async", "run_stream", "stream"]
+__all__ = ["loop_of_caller", "run_async", "run_stream", "stream"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -68,7 +68,7 @@ def run_stream(
 
     Work goes on between two results. Closing the iterator cancels what is in flight.
     """
-    loop = _loop()
+    loop = loop_of_caller()
     results = stream(work, items, n_in_flight=n_in_flight)
     try:
         while True:
@@ -99,7 +99,7 @@ def run_async(
         on_wait: Called now and then while the caller waits.
         wait_s: Time between two calls of ``on_wait``, in seconds.
     """
-    future = asyncio.run_coroutine_threadsafe(coroutine, _loop())
+    future = asyncio.run_coroutine_threadsafe(coroutine, loop_of_caller())
     try:
         try:
             while not wait((future,), wait_s).done:
@@ -139,7 +139,7 @@ _LOCK = threading.Lock()
 _LOOPS: dict[tuple[int, int], asyncio.AbstractEventLoop] = {}
 
 
-def _loop() -> asyncio.AbstractEventLoop:
+def loop_of_caller() -> asyncio.AbstractEventLoop:
     """The loop that serves this caller, in a thread of its own.
 
     One loop serves all callers of a process, so that connections to a server outlive one batch of
