@@ -64,7 +64,9 @@ class Answer:
         """From what ``dataclasses.asdict`` gave, by way of JSON."""
         given = dict(values)
         if given["measurement"] is not None:
-            given["measurement"] = Measurement(**{k: _tuples(v) for k, v in given["measurement"].items()})
+            given["measurement"] = Measurement(
+                **{k: _tuples(v) for k, v in given["measurement"].items()}
+            )
         return cls(**{**given, "label_mass": tuple(given["label_mass"])})
 
 

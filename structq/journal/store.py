@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
-from structq.errors import InputError, ResumeError, shorten
+from structq.errors import InputError, ResumeError
 
 __all__ = ["Journal", "RowState"]
 
 _VERSION = 1
+_MAGIC = b"SQLite format 3\0"
+_OPEN: set[Path] = set()
+"""Of this process, whose locks would be gone with the first of two files that it closes."""
 _EMPTY = (
     "DROP TABLE IF EXISTS facts",
     "DROP TABLE IF EXISTS answers",
@@ -66,7 +69,11 @@ class Journal:
     ) -> None:
         self.path = str(path)
         self._lock = threading.Lock()
+        self._place = Path(path).absolute().resolve()
+        if self._place in _OPEN:
+            raise _in_use(self.path)
         self._db = _open(self.path)
+        _OPEN.add(self._place)
         try:
             self.resumed = self._take_over(_as_json(facts), restart=restart)
         except BaseException:
@@ -141,6 +148,7 @@ class Journal:
         """Closes the file; may be called twice."""
         with self._lock:
             self._db.close()
+            _OPEN.discard(self._place)
 
     def __enter__(self) -> Self:
         return self
@@ -186,9 +194,9 @@ class Journal:
         old = dict(self._all("SELECT name, value FROM facts WHERE name NOT LIKE 'note:%'"))
         differs = sorted(n for n in old.keys() | facts.keys() if old.get(n) != facts.get(n))
         if differs:
+            pairs = [(n, old.get(n, "nothing"), facts.get(n, "nothing")) for n in differs[:5]]
             changes = "; ".join(
-                f"{n} was {shorten(old.get(n, 'not set'))} and is {shorten(facts.get(n, 'not set'))}"
-                for n in differs[:5]
+                f"{n} was {_head(was)} and is {_head(now)}" for n, was, now in pairs
             )
             more = f"; and {len(differs) - 5} more" if len(differs) > 5 else ""
             raise ResumeError(
@@ -215,6 +223,7 @@ def _open(path: str) -> sqlite3.Connection:
     """A connection that nobody shares: each statement is a transaction of its own."""
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
+        _check_magic(path)
     except OSError as error:
         raise InputError(
             f"cannot write {path!r}: {error.strerror or error}", field="journal"
@@ -239,14 +248,29 @@ def _open(path: str) -> sqlite3.Connection:
     return db
 
 
+def _check_magic(path: str) -> None:
+    """SQLite itself takes a very short file for an empty database, and would write over it."""
+    if not Path(path).is_file():
+        return
+    with Path(path).open("rb") as file:
+        head = file.read(len(_MAGIC))
+    if head and head != _MAGIC:
+        message = f"{path!r} is no journal of structq: it begins with {head!r} (name another file)"
+        raise InputError(message, field="journal")
+
+
+def _in_use(path: str) -> InputError:
+    message = f"{path!r} is in use by another process (wait for it, or name another output)"
+    return InputError(message, field="journal")
+
+
 _LOCK_FAILURES = ("SQLITE_PROTOCOL", "SQLITE_NOLFS", "SQLITE_IOERR_LOCK", "SQLITE_IOERR_RDLOCK")
 
 
 def _fail(path: str, error: sqlite3.Error) -> NoReturn:
     name = getattr(error, "sqlite_errorname", None) or ""
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        message = f"{path!r} is in use by another process (wait for it, or name another output)"
-        raise InputError(message, field="journal") from error
+        raise _in_use(path) from error
     if name.startswith(_LOCK_FAILURES):
         message = (
             f"{path!r} lies on a file system without locks: {error} "
@@ -257,6 +281,10 @@ def _fail(path: str, error: sqlite3.Error) -> NoReturn:
         message = f"{path!r} is no journal of structq: {error} (name another file)"
         raise InputError(message, field="journal") from error
     raise InputError(f"cannot write {path!r}: {error}", field="journal") from error
+
+
+def _head(value: str) -> str:
+    return value if len(value) <= 60 else f"{value[:60]}..."
 
 
 def _as_json(facts: Mapping[str, Any]) -> dict[str, str]:

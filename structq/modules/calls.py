@@ -14,7 +14,6 @@ from structq.adapter import Answer, AnswerError, StructAdapter
 from structq.errors import StructqError
 
 from .keeping import KEEPER, Kept, question_key
-
 from .stream import run_stream, stream
 
 __all__ = ["Ask", "Caller", "Reply", "Steps", "adrive", "carrying", "drive"]

@@ -204,7 +204,8 @@ class Gate:
                 f"{self.settings.longest_wait_s:,.0f} s are waited)",
             )
             raise error
-        wait_s = max(asked, min(0.5 * 2 ** min(attempt, 6), 30.0)) * random.uniform(1.0, 1.25)
+        backoff_s = min(0.5 * 2.0 ** min(attempt, 6), 30.0)
+        wait_s: float = max(asked, backoff_s) * random.uniform(1.0, 1.25)
         if not pace.has_answered and attempt >= _FATALS_IN_A_ROW and kind == "transport":
             self._end(str(error))  # nothing was ever there
             raise error

@@ -45,9 +45,7 @@ def refused_row(row: Row, error: RowError, columns: Iterable[str], number: int) 
     metadata = merge_metadata(row.values.get("metadata"), {"calls": [], "error": facts})
     values = row.values | dict.fromkeys(columns) | {"metadata": metadata}
     cause = _cause("RowError", error.field, error.reason)
-    return Finished(
-        number=number, line=row.line, values=values, calls=[], error=error, cause=cause
-    )
+    return Finished(number=number, line=row.line, values=values, calls=[], error=error, cause=cause)
 
 
 def finished_row(row: Row, values: Values, path: str, number: int) -> Finished:

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from queue import SimpleQueue
 from typing import Any, Protocol
 
-from structq.data import Row
+from structq.data import Row, to_line
 from structq.errors import ResumeError
 from structq.journal import Journal, RowState
 from structq.modules.keeping import KEEPER, Kept
@@ -252,11 +252,6 @@ def _failure_of(ended: Future[None]) -> BaseException | None:
 def account_of(lm: Any) -> tuple[str, str]:
     """What shares a rate: the model and where it is served."""
     return (str(getattr(lm, "model", "")), str(getattr(lm, "kwargs", {}).get("api_base") or ""))
-
-
-def to_line(values: Mapping[str, Any]) -> str:
-    """A row as one line of JSON, without the end of the line."""
-    return json.dumps(values, ensure_ascii=False, allow_nan=False)
 
 
 def _digest(values: Mapping[str, Any]) -> bytes:
