@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
@@ -106,8 +106,11 @@ class Run:
         self.stopping = True
         self._loop.call_soon_threadsafe(self.gate.stop)
 
-    def finished(self, rows: Iterable[Row]) -> Generator[Finished, None, None]:
+    def finished(self, rows: Iterable[tuple[int, Row]]) -> Generator[Finished, None, None]:
         """Every row, as the module left it or with the reason why it could not have it.
+
+        Args:
+            rows: With their numbers, which are their places in the whole input.
 
         Ends early where the run is stopped or ended by the gate: what was not finished is missing.
         Closing the generator drops what is in flight.
@@ -118,19 +121,18 @@ class Run:
         """
         done: SimpleQueue[Finished | BaseException | None] = SimpleQueue()
         self._slots = threading.Semaphore(self.n_ahead)
+        self._order: deque[int] = deque()
         self._loop = loop_of_caller()
         work = asyncio.run_coroutine_threadsafe(self._work(rows, done.put), self._loop)
         work.add_done_callback(lambda ended: done.put(_failure_of(ended)))
         waiting: dict[int, Finished] = {}
-        following = 0
         try:
             while (item := done.get()) is not None:
                 if isinstance(item, BaseException):
                     raise item
                 waiting[item.number] = item
-                while waiting and (not self.ordered or following in waiting):
-                    number = following if self.ordered else item.number
-                    following += 1
+                while waiting and (not self.ordered or self._order[0] in waiting):
+                    number = self._order.popleft() if self.ordered else item.number
                     self._slots.release()
                     yield waiting.pop(number)
         finally:
@@ -142,7 +144,9 @@ class Run:
 
     # Below runs on the loop, beside the consumer.
 
-    async def _work(self, rows: Iterable[Row], emit: Callable[[Finished], None]) -> None:
+    async def _work(
+        self, rows: Iterable[tuple[int, Row]], emit: Callable[[Finished], None]
+    ) -> None:
         self._room = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: BaseException | None = None
@@ -184,14 +188,16 @@ class Run:
             self._failure = self._failure or error
         self._changed()
 
-    def _read(self, rows: Iterable[Row]) -> None:
+    def _read(self, rows: Iterable[tuple[int, Row]]) -> None:
         last: BaseException | None = None
         try:
-            for number, row in enumerate(rows):
+            for number, row in rows:
                 self._slots.acquire()
                 if self.stopping:
                     break
-                self.n_read = number + 1
+                self.n_read += 1
+                if self.ordered:
+                    self._order.append(number)
                 self._put(_Numbered(number=number, row=row))
         except BaseException as error:
             last = error

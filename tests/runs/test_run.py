@@ -39,7 +39,7 @@ def make_run(engine, *, journal=None, most=8, task=None, **options):
 
 def run(rows, engine=None, **options):
     engine = engine or ScriptedEngine()
-    return list(make_run(engine, **options).finished(rows))
+    return list(make_run(engine, **options).finished(enumerate(rows)))
 
 
 @pytest.mark.parametrize("pattern", ["", "g", "b", "gbg", "bbgbb", "ggbbggbgbbbg"])
@@ -82,7 +82,7 @@ def test_rows_in_order_wait_for_a_slow_one_and_the_work_goes_on():
 
     engine = ScriptedEngine(delay_s=slow)
     first = None
-    for row in make_run(engine, most=2, ordered=True).finished(make_rows(30)):
+    for row in make_run(engine, most=2, ordered=True).finished(enumerate(make_rows(30))):
         first = first or len(engine.requests)
         assert row.error is None
     assert first > 80
@@ -104,7 +104,7 @@ def test_rows_are_read_as_they_come_and_come_out_as_they_are_done():
         assert seen.wait(10), "the first row did not come out before the second was read"
         yield make_rows(2)[1]
 
-    for row in make_run(ScriptedEngine(), ordered=True).finished(slowly()):
+    for row in make_run(ScriptedEngine(), ordered=True).finished(enumerate(slowly())):
         seen.set()
         assert row.error is None
 
@@ -118,7 +118,7 @@ def test_no_more_rows_are_read_ahead_than_the_limit():
             n_read += 1
             yield Row(line=i + 1, values={"instruction": "Say it.", "response": str(i)})
 
-    finished = make_run(ScriptedEngine(), n_ahead=20).finished(endless())
+    finished = make_run(ScriptedEngine(), n_ahead=20).finished(enumerate(endless()))
     for _ in range(5):
         next(finished)
     time.sleep(0.3)
@@ -169,7 +169,7 @@ def test_a_run_that_ended_early_goes_on_where_it_ended(tmp_path):
     whole = run(make_rows(12), ordered=True)
     engine = ScriptedEngine()
     with journal_at(tmp_path) as journal:
-        finished = make_run(engine, journal=journal, most=2).finished(make_rows(12))
+        finished = make_run(engine, journal=journal, most=2).finished(enumerate(make_rows(12)))
         for _ in range(4):
             next(finished)
         finished.close()
@@ -185,7 +185,7 @@ def test_a_run_that_is_stopped_finishes_what_is_in_flight(tmp_path):
     engine = ScriptedEngine(delay_s=lambda request: 0.02)
     with journal_at(tmp_path) as journal:
         work = make_run(engine, journal=journal, most=2)
-        for n, _ in enumerate(work.finished(make_rows(40))):
+        for n, _ in enumerate(work.finished(enumerate(make_rows(40)))):
             if n == 2:
                 work.stop()
     n_before = len(engine.requests)
@@ -276,7 +276,7 @@ from tests.runs.test_run import *
 engine = ScriptedEngine(delay_s=lambda request: 0.004)
 journal = Journal({path!r}, {{}})
 threading.Timer({after_s}, lambda: os.kill(os.getpid(), 9)).start()
-for row in make_run(engine, journal=journal, most=4).finished(make_rows(60)):
+for row in make_run(engine, journal=journal, most=4).finished(enumerate(make_rows(60))):
     pass
 print("done")
 """
