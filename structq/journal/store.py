@@ -52,7 +52,7 @@ class Journal:
 
     Args:
         path: The file; made, with its folder, where it does not exist.
-        facts: What the answers depend on, as JSON values, by name.
+        facts: What the answers depend on, as JSON values, by name; ``None`` to read what is there.
         restart: Whether what the file holds is thrown away.
 
     Attributes:
@@ -65,13 +65,15 @@ class Journal:
     """
 
     def __init__(
-        self, path: str | Path, facts: Mapping[str, Any], *, restart: bool = False
+        self, path: str | Path, facts: Mapping[str, Any] | None, *, restart: bool = False
     ) -> None:
         self.path = str(path)
         self._lock = threading.Lock()
         self._place = Path(path).absolute().resolve()
         if self._place in _OPEN:
             raise _in_use(self.path)
+        if facts is None and not self._place.is_file():
+            raise InputError(f"there is no journal {self.path!r}", field="journal")
         self._db = _open(self.path)
         _OPEN.add(self._place)
         try:
@@ -156,13 +158,14 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _take_over(self, facts: dict[str, str], *, restart: bool) -> bool:
+    def _take_over(self, facts: dict[str, str] | None, *, restart: bool) -> bool:
         if not self._is_empty():
             self._check_kind()
             if not restart:
-                self._compare(facts)
+                if facts is not None:
+                    self._compare(facts)
                 return True
-        self._begin(facts)
+        self._begin(facts or {})
         return False
 
     def _begin(self, facts: dict[str, str]) -> None:
@@ -190,8 +193,15 @@ class Journal:
                 field="journal",
             )
 
+    def facts(self) -> dict[str, Any]:
+        """What the answers depend on, by name."""
+        return {name: json.loads(value) for name, value in self._facts().items()}
+
+    def _facts(self) -> dict[str, str]:
+        return dict(self._all("SELECT name, value FROM facts WHERE name NOT LIKE 'note:%'"))
+
     def _compare(self, facts: dict[str, str]) -> None:
-        old = dict(self._all("SELECT name, value FROM facts WHERE name NOT LIKE 'note:%'"))
+        old = self._facts()
         differs = sorted(n for n in old.keys() | facts.keys() if old.get(n) != facts.get(n))
         if differs:
             pairs = [(n, old.get(n, "nothing"), facts.get(n, "nothing")) for n in differs[:5]]
@@ -287,8 +297,8 @@ def _head(value: str) -> str:
     return value if len(value) <= 60 else f"{value[:60]}..."
 
 
-def _as_json(facts: Mapping[str, Any]) -> dict[str, str]:
-    return {name: _dump(value) for name, value in facts.items()}
+def _as_json(facts: Mapping[str, Any] | None) -> dict[str, str] | None:
+    return None if facts is None else {name: _dump(value) for name, value in facts.items()}
 
 
 def _dump(value: Any) -> str:
