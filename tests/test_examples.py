@@ -3,7 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from structq.data import EVOLVING, read_jsonl
+from structq.data import EVOLVING, read_rows
 
 ROOT = Path(__file__).parents[1]
 ROWS = ROOT / "examples" / "responses.jsonl"
@@ -18,7 +18,7 @@ def run(script, *arguments, folder):
 
 
 def test_the_example_rows_are_good_and_varied():
-    rows = list(read_jsonl(ROWS, EVOLVING))
+    rows = list(read_rows(ROWS, EVOLVING))
     assert [row.error for row in rows] == [None] * len(rows)
     assert len({row.values["id"] for row in rows}) == len(rows) >= 40
     responses = [row.values["response"] for row in rows]

@@ -55,6 +55,21 @@ class Answer:
     refused: bool = False
     """Whether the LM declined to answer, and `raw` is what it said instead."""
 
+    @classmethod
+    def load(cls, values: Mapping[str, Any]) -> Answer:
+        """From what ``dataclasses.asdict`` gave, by way of JSON."""
+        given = dict(values)
+        if given["measurement"] is not None:
+            given["measurement"] = tuple(
+                LabelDistribution(**{name: _tuples(value) for name, value in one.items()})
+                for one in given["measurement"]
+            )
+        return cls(**{**given, "label_mass": tuple(given["label_mass"])})
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
 
 def read_answer(
     response: Response,

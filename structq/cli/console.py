@@ -6,18 +6,22 @@ a terminal only. `rich` is loaded when a run starts, not for ``--help``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from structq.cli.terminal import View, cell, one_line, two_columns
-from structq.runs import Finished, Tally
+from structq.runs import Finished, Gate, Run, Tally
 
 if TYPE_CHECKING:
     from structq.modules.rows import RowModule
 
-__all__ = ["RunView", "summary_lines", "tally_for"]
+__all__ = ["RunView", "summary_lines", "summary_of", "tally_for"]
+
+
+_TOLD = 3
+"""Rows of one cause that are named; the summary counts the others."""
 
 
 class RunView(View):
@@ -26,30 +30,81 @@ class RunView(View):
     Args:
         title: What runs, in a word.
         total: Rows to expect, where known.
+        quiet: Show nothing.
     """
 
-    def __init__(self, *, title: str, total: int | None) -> None:
+    def __init__(self, *, title: str, total: int | None, quiet: bool = False) -> None:
         super().__init__(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[failed]}"),
+            TextColumn("{task.fields[facts]}"),
             TimeRemainingColumn(),
             title=title,
             total=total,
-            failed="",
+            facts="",
         )
+        self._quiet = quiet
 
-    def show(self, row: Finished, tally: Tally) -> None:
-        """One more row is finished; a failed one is named."""
-        if row.error is not None:
-            self._console.print(cell(one_line(str(row.error))))
-        failed = f"{tally.n_failed} failed" if tally.n_failed else ""
-        self._progress.update(self._task, completed=tally.n_rows, failed=failed)
+    def show(self, row: Finished, tally: Tally, gate: Gate | None = None) -> None:
+        """One more row is finished; the first failed ones of each cause are named."""
+        if self._quiet:
+            return
+        if row.error is not None and row.cause is not None and tally.causes[row.cause] <= _TOLD:
+            more = " (and more of this kind)" if tally.causes[row.cause] == _TOLD else ""
+            self._console.print(cell(one_line(str(row.error)) + more))
+        if self._console.is_terminal:
+            facts = ", ".join(_facts(tally, gate))
+            self._progress.update(self._task, completed=tally.n_rows, facts=facts)
 
-    def summarise(self, tally: Tally) -> None:
+    def summarise(
+        self, tally: Tally, run: Run | None = None, causes: Mapping[str, int] | None = None
+    ) -> None:
         """The table at the end."""
-        self._console.print(two_columns(summary_lines(tally), right=True))
+        if self._quiet:
+            return
+        self._console.print(two_columns(summary_lines(tally, run), right=True))
+        if causes:
+            lines = [(f"failed: {one_line(cause)}", f"{n:,}") for cause, n in causes.items()]
+            self._console.print(two_columns(lines[:10], right=True))
+
+
+def _facts(tally: Tally, gate: Gate | None) -> Iterator[str]:
+    """What stands beside the bar."""
+    if tally.seconds > 1:
+        yield f"{tally.n_rows / tally.seconds:.1f} rows/s"
+    if tally.n_failed:
+        yield f"{tally.n_failed:,} failed"
+    if tally.scores.value is not None:
+        yield f"mean score {tally.scores.value:.2f}"
+    if gate is not None and gate.cost:
+        yield f"${gate.cost:.2f}"
+    for _, pace in gate.status if gate is not None else ():
+        yield f"{pace.in_flight} of {int(pace.level)} calls: {pace.reason}"
+
+
+def summary_of(
+    tally: Tally, run: Run, causes: Mapping[str, int], *, ended_by: str | None
+) -> dict[str, Any]:
+    """The summary as JSON values."""
+    return {
+        "rows": tally.n_rows,
+        "failed": tally.n_failed,
+        "short": tally.n_short,
+        "resumed": run.n_resumed,
+        "causes": dict(causes),
+        "lm_calls": run.gate.n_calls,
+        "cost_dollars": round(run.gate.cost, 6) or None,
+        "input_tokens": tally.input_tokens,
+        "output_tokens": tally.output_tokens,
+        "mean_score": tally.scores.value,
+        "mean_score_original": tally.before.value,
+        "mean_score_best": tally.after.value,
+        "share_improved": tally.share_improved,
+        "refused_for_rate": sum(pace.n_refused for _, pace in run.gate.status),
+        "seconds": round(tally.seconds, 3),
+        "ended_by": ended_by,
+    }
 
 
 def tally_for(task: RowModule) -> Tally:
@@ -59,7 +114,7 @@ def tally_for(task: RowModule) -> Tally:
     return Tally(compares=compares, judged_by_writer=compares and one)
 
 
-def summary_lines(tally: Tally) -> Iterator[tuple[str, str]]:
+def summary_lines(tally: Tally, run: Run | None = None) -> Iterator[tuple[str, str]]:
     """Names and values of the summary, without the lines that this run says nothing about."""
     yield "rows", f"{tally.n_rows:,}"
     yield "failed", f"{tally.n_failed:,}"
@@ -73,7 +128,11 @@ def summary_lines(tally: Tally) -> Iterator[tuple[str, str]]:
     elif tally.scores.value is not None:
         yield "responses scored", f"{tally.scores.n:,}"
         yield "mean score", f"{tally.scores.value:.3f}"
-    yield "LM calls", f"{tally.n_lm_calls:,}"
+    if run is not None and run.n_resumed:
+        yield "of an earlier run", f"{run.n_resumed:,}"
+    yield "LM calls", f"{tally.n_lm_calls if run is None else run.gate.n_calls:,}"
+    if run is not None and run.gate.cost:
+        yield "cost", f"${run.gate.cost:,.4f}"
     yield "tokens in", f"{tally.input_tokens:,}"
     yield "tokens out", f"{tally.output_tokens:,}"
     yield "seconds", f"{tally.seconds:.1f}"

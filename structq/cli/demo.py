@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import logging
 import sys
-from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from structq.cli.models import pull_entry
 from structq.cli.terminal import EXIT_ROWS_FAILED, console, exit_code, say
-from structq.data import EVOLVING, JsonlWriter, read_jsonl
+from structq.data import EVOLVING, read_rows, write_rows
 from structq.demo import ROWS
 
 if TYPE_CHECKING:
@@ -88,23 +87,28 @@ def _task(lm: str, api_base: str | None, seed: int) -> EvolveAndScore:
 
 
 def _run(task: EvolveAndScore, out: str | None) -> tuple[list[Finished], Tally]:
-    """Every row, in order, written as it is finished."""
+    """Every row, in order; written when all are finished: a demo keeps no journal."""
     from structq.cli.console import RunView, tally_for
-    from structq.runs import finish_rows
+    from structq.runs import Gate, GateSettings, PaceLimits, Run
+    from structq.runs.output import write_line
 
-    tally = tally_for(task)
-    rows = []
-    with (
-        JsonlWriter(out) if out is not None else nullcontext() as writer,
-        RunView(title="demo", total=sum(1 for _ in read_jsonl(ROWS, EVOLVING))) as view,
-        closing(finish_rows(read_jsonl(ROWS, EVOLVING), task, path=ROWS.name)) as finished,
-    ):
-        for row in finished:
+    tally, rows = tally_for(task), []
+    run = Run(
+        task=task,
+        gate=Gate(GateSettings(limits=PaceLimits(most=32, first=32))),
+        path=ROWS.name,
+        ordered=True,
+    )
+    total = sum(1 for _ in read_rows(ROWS, EVOLVING))
+    with RunView(title="demo", total=total) as view:
+        for row in run.finished(enumerate(read_rows(ROWS, EVOLVING))):
             tally.add(row)
             view.show(row, tally)
             rows.append(row)
-            if writer is not None:
-                writer.write(row.values)
+            if out == "-":
+                write_line(row.values)
+    if out not in (None, "-"):
+        write_rows(lambda: (row.values for row in rows), str(out))
     return rows, tally
 
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from structq.cli.options import Given, Lm, LmSettings, Program, Source, lm_options, takes
 from structq.cli.tasks import evolver, opened, scorer
 from structq.cli.terminal import EXIT_INTERRUPTED, EXIT_ROWS_FAILED, say
-from structq.data import EVOLVING, read_jsonl
+from structq.data import EVOLVING, read_rows
 from structq.errors import InputError
 from structq.modules.settings import MAX_SEED, EvolOptions, ScorerOptions, Settings, Shown
 from structq.runs.settings import RunSettings
@@ -109,7 +109,7 @@ def optimize(
 def _read(path: str, limit: int | None) -> tuple[list[dict[str, Any]], int]:
     """The good rows of a file, and how many were not: each of those is named."""
     good, n_bad = [], 0
-    for row in opened(read_jsonl(path, EVOLVING), limit=limit):
+    for row in opened(read_rows(path, EVOLVING), limit=limit):
         if row.error is None:
             good.append(row.values)
         else:

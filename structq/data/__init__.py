@@ -1,16 +1,20 @@
-"""Rows in files: read, check and write JSON Lines, one row at a time; knows nothing of LMs."""
+"""Rows in files of every format: read, mapped, checked and written; knows nothing of LMs."""
 
 from structq.data.contracts import EVOLVING, SCORING, Contract, Fault
-from structq.data.reader import Row, read_jsonl
-from structq.data.writer import JsonlWriter, write_jsonl
+from structq.data.files import FORMATS, Row, format_of, read_rows, write_rows
+from structq.data.jsonl import to_line
+from structq.data.mapping import ColumnMap
 
 __all__ = [
     "EVOLVING",
+    "FORMATS",
     "SCORING",
+    "ColumnMap",
     "Contract",
     "Fault",
-    "JsonlWriter",
     "Row",
-    "read_jsonl",
-    "write_jsonl",
+    "format_of",
+    "read_rows",
+    "to_line",
+    "write_rows",
 ]

@@ -56,6 +56,14 @@ class Contract:
     optional: Mapping[str, Check] = field(default_factory=dict)
     """Check of each column that may be left out."""
 
+    reshape: Callable[[dict[str, Any]], dict[str, Any]] = dict
+    """Makes the columns out of others that stand for them."""
+
+    def shaped(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], Fault | None]:
+        """The row with the columns of the contract, and the first reason why it has them not."""
+        found = self.reshape(dict(values))
+        return found, self.fault(found)
+
     def fault(self, values: Mapping[str, Any]) -> Fault | None:
         """The first reason why these columns break the contract, or ``None``."""
         for name, check in self.required.items():
@@ -146,9 +154,27 @@ def _kind(value: Any) -> str:
 EVOLVING = Contract(name="evolving", required={"instruction": _filled_text, "response": _text})
 """One response to evolve: ``instruction`` (not blank) and ``response`` (may be the empty text)."""
 
+
+def _to_score(values: dict[str, Any]) -> dict[str, Any]:
+    """The responses of a row that holds one, or what evolved from it."""
+    if "responses" in values:
+        return values
+    evolved = values.get("evolved_responses")
+    if evolved is None and values.get("evolved_response") is not None:
+        evolved = [values["evolved_response"]]
+    original = values.get("response")
+    if isinstance(evolved, list):
+        first = [] if original is None or evolved[:1] == [original] else [original]
+        return {**values, "responses": [*first, *evolved]}
+    return values if original is None else {**values, "responses": [original]}
+
+
 SCORING = Contract(
     name="scoring",
     required={"instruction": _filled_text, "responses": _texts},
     optional={"system_prompt": _text_or_null},
+    reshape=_to_score,
 )
-"""Responses to score: ``instruction``, ``responses`` (one or more), maybe ``system_prompt``."""
+"""Responses to score: ``instruction``, ``responses`` (one or more), maybe ``system_prompt``.
+
+Without ``responses``, they are the ``response`` and what ``evolve`` made of it, in this order."""

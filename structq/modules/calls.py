@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import dspy
@@ -12,6 +13,7 @@ import dspy
 from structq.adapter import Answer, AnswerError, StructAdapter
 from structq.errors import LMError, StructqError
 
+from .keeping import KEEPER, Kept, question_key
 from .stream import run_stream, stream
 
 __all__ = ["Ask", "Caller", "Reply", "Steps", "adrive", "carrying", "drive"]
@@ -79,13 +81,28 @@ class Caller:
 
     async def aask(self, question: Ask) -> Reply:
         """As ``ask``, awaiting the LM."""
+        keeper = KEEPER.get()
+        if keeper is None:
+            return await self._aask(question, lambda send: send())
+        key = question_key(question.predict, question.inputs, self._options(question))
+        if kept := keeper.recall(key):
+            self.calls.append(kept.record)
+            return Reply(prediction=dspy.Prediction(**kept.fields), answer=kept.answer)
+        lm = getattr(question.predict, "lm", None) or dspy.settings.lm
+        reply = await self._aask(question, lambda send: keeper.send(lm, send))
+        kept = Kept(fields=dict(reply.prediction), answer=reply.answer, record=self.calls[-1])
+        keeper.keep(key, kept)
+        return reply
+
+    async def _aask(self, question: Ask, send: Callable[[Any], Awaitable[Any]]) -> Reply:
         seen: list[Answer] = []
         broken: list[tuple[str, str]] = []
         with self._recording(question, seen, broken):
             for _ in range(self.max_attempts):
                 with self._settings(question, seen, broken):
                     try:
-                        return _reply(await question.predict.acall(**_arguments(question)), seen)
+                        call = partial(question.predict.acall, **_arguments(question))
+                        return _reply(await send(call), seen)
                     except AnswerError as error:
                         self._again(error, broken)
         raise AssertionError  # the last attempt returns or raises
@@ -125,8 +142,11 @@ class Caller:
         if len(broken) == self.max_attempts:
             raise error
 
+    def _options(self, question: Ask) -> dict[str, Any]:
+        return {**self.adapter_options, **question.adapter_options}
+
     def _settings(self, question: Ask, seen: list[Answer], broken: list[tuple[str, str]]) -> Any:
-        options = {**self.adapter_options, **question.adapter_options}
+        options = self._options(question)
         # The last attempt is taken even where it leaves a response without a score.
         options["partial"] = len(broken) + 1 >= self.max_attempts
         adapter = StructAdapter(

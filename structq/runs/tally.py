@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +50,9 @@ class Tally:
     n_failed: int = 0
     """Rows with an error."""
 
+    causes: Counter[str] = field(default_factory=Counter)
+    """How many rows failed for each cause."""
+
     n_short: int = 0
     """Rows without an error whose later evolutions failed."""
 
@@ -90,9 +94,11 @@ class Tally:
         """Counts one finished row."""
         self.n_rows += 1
         self.n_failed += row.error is not None
+        if row.cause is not None:
+            self.causes[row.cause] += 1
         for call in row.calls:
             usage = call.get("usage") or {}
-            self.n_lm_calls += call.get("attempts") or 1
+            self.n_lm_calls += call.get("attempts", 1)
             self.input_tokens += usage.get("input_tokens") or 0
             self.output_tokens += usage.get("output_tokens") or 0
         if row.error is None:

@@ -7,7 +7,7 @@ import pytest
 
 import structq
 from structq.cli.commands import app
-from structq.data import EVOLVING, read_jsonl
+from structq.data import EVOLVING, read_rows
 from structq.demo import ROWS
 from structq.engines import store
 from tests.scripted import ScriptedEngine, default_script, make_lm, prompt_of
@@ -32,10 +32,10 @@ def call(monkeypatch, tmp_path):
 
 
 def test_the_rows_in_the_package_are_good_and_are_no_other_examples():
-    rows = [row.values for row in read_jsonl(ROWS, EVOLVING)]
+    rows = [row.values for row in read_rows(ROWS, EVOLVING)]
     assert len({row["id"] for row in rows}) == len(rows) == 12
     assert all(15 <= len(row["response"].split()) <= 50 for row in rows)
-    examples = read_jsonl(ROOT / "examples" / "responses.jsonl", EVOLVING)
+    examples = read_rows(ROOT / "examples" / "responses.jsonl", EVOLVING)
     assert not {row.values["instruction"] for row in examples} & {r["instruction"] for r in rows}
 
 

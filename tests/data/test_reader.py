@@ -5,7 +5,7 @@ import tracemalloc
 
 import pytest
 
-from structq.data import EVOLVING, SCORING, read_jsonl
+from structq.data import EVOLVING, SCORING, read_rows
 from structq.errors import InputError, RowError
 
 OAK = b'{"instruction": "Name a tree.", "response": "oak"}'
@@ -19,7 +19,7 @@ def read(tmp_path):
     def rows(content, contract=EVOLVING):
         path = tmp_path / "rows.jsonl"
         path.write_bytes(content)
-        return list(read_jsonl(path, contract))
+        return list(read_rows(path, contract))
 
     return rows
 
@@ -86,7 +86,7 @@ def test_a_bad_line_is_a_value_with_place_and_reason(read, line, field, found, c
     assert (bad.error.line, bad.error.field) == (2, field)
     assert found in bad.error.reason
     assert str(bad.error).startswith(f"{bad.error.path}:2:")
-    assert list(bad.values) == columns
+    assert [name for name in bad.values if name != "unreadable"] == columns
 
 
 @pytest.mark.parametrize("end", ["\u0085", "\u2028", "\u2029", "\u000b", "\u001c"])
@@ -123,12 +123,12 @@ def test_a_list_in_first_place_is_one_bad_line(read):
 @pytest.mark.parametrize("name", ["missing.jsonl", ""])
 def test_a_file_that_cannot_be_opened_is_an_input_error(tmp_path, name):
     with pytest.raises(InputError, match="cannot read"):
-        next(read_jsonl(tmp_path / name, EVOLVING))
+        next(read_rows(tmp_path / name, EVOLVING))
 
 
 def test_a_dash_reads_standard_input(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(OAK + b"\n7\n")))
-    good, bad = read_jsonl("-", EVOLVING)
+    good, bad = read_rows("-", EVOLVING)
     assert good.values["response"] == "oak"
     assert str(bad.error).startswith("<stdin>:2: ")
 
@@ -138,7 +138,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
     line = json.dumps({"instruction": "Copy.", "response": "leaf " * 200}).encode() + b"\n"
     path.write_bytes(line * 3000)
     tracemalloc.start()
-    n_rows = sum(row.error is None for row in read_jsonl(path, EVOLVING))
+    n_rows = sum(row.error is None for row in read_rows(path, EVOLVING))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert n_rows == 3000

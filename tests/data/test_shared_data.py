@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from structq.data import EVOLVING, SCORING, read_jsonl
+from structq.data import EVOLVING, SCORING, read_rows
 from structq.errors import RowError
 
 FOLDER = Path(os.environ.get("STRUCTQ_DATA") or Path(__file__).parents[3] / "shared" / "data")
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(not CASES, reason=f"no {INDEX}")
 def test_a_bad_file_behaves_as_its_index_says(case):
     n_good, bad_lines = 0, []
     try:
-        for row in read_jsonl(INDEX.parent / case["file"], CONTRACTS[case["contract"]]):
+        for row in read_rows(INDEX.parent / case["file"], CONTRACTS[case["contract"]]):
             n_good += row.error is None
             bad_lines += [row.line] if row.error else []
     except RowError as error:
@@ -36,4 +36,4 @@ def test_a_bad_file_behaves_as_its_index_says(case):
 @pytest.mark.parametrize(("folder", "contract"), CONTRACTS.items(), ids=CONTRACTS)
 def test_every_row_of_the_good_files_meets_its_contract(folder, contract):
     for path in sorted((FOLDER / folder).glob("*.jsonl")):
-        assert [row.error for row in read_jsonl(path, contract) if row.error] == []
+        assert [row.error for row in read_rows(path, contract) if row.error] == []

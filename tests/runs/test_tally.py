@@ -5,7 +5,9 @@ from structq.runs import Finished, Tally
 
 
 def finished(error=None, calls=(), **values):
-    return Finished(line=1, values=values, calls=list(calls), error=error)
+    return Finished(
+        number=0, line=1, values=values, calls=list(calls), error=error, cause=error and "x"
+    )
 
 
 def tally_of(*rows, compares=False):

@@ -1,0 +1,260 @@
+"""One run from a file to a file: what commands over rows share."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from structq.cli.options import Given
+from structq.cli.tasks import opened
+from structq.cli.terminal import EXIT_LIMIT, EXIT_ROWS_FAILED, say
+from structq.data import ColumnMap, Contract, Row, read_rows
+from structq.errors import InputError, LMError
+from structq.runs.settings import RunSettings
+
+if TYPE_CHECKING:
+    from structq.cli.console import RunView
+    from structq.journal import Journal
+    from structq.modules.rows import RowModule
+    from structq.runs import Run, Tally
+
+__all__ = ["run_over"]
+
+
+def run_over(
+    make_task: Callable[[], RowModule], source: str, out: str, given: Given, contract: Contract
+) -> int:
+    """Reads, finishes and writes every row; what can fail before the first LM call fails first."""
+    settings = RunSettings.picked(given)
+    formats = _formats(source, out, settings.format)
+    columns = ColumnMap.parse(settings.map or "")
+    rows = opened(
+        read_rows(source, contract, format=formats[0], columns=columns), limit=settings.limit
+    )
+    # These bring packages that `--help` does not need.
+    from structq.runs.output import check_output, journal_of
+
+    journal = journal_of(out, settings.journal)
+    if settings.dry_run:
+        return _dry_run(make_task(), rows, limit=settings.limit, source=source)
+    check_output(
+        out,
+        None if settings.restart else journal,
+        overwrite=settings.overwrite or settings.restart,
+        format=formats[1],
+        source=source,
+    )
+    task = make_task()
+    # Failed rows are reported with their place: a second report would only break the bar.
+    logging.getLogger("dspy").setLevel(logging.ERROR)
+    task.load()
+    with _opened_journal(journal, task, restart=settings.restart) as kept:
+        return _Command(
+            task=task, settings=settings, source=source, out=out, format=formats[1], journal=kept
+        ).run(rows)
+
+
+@dataclass(kw_only=True)
+class _Command:
+    """One run of a command."""
+
+    task: RowModule
+    settings: RunSettings
+    source: str
+    out: str
+    format: str | None
+    journal: Journal | None
+    ended_by: str | None = None
+    last: int = -1
+
+    def run(self, rows: Iterator[Row]) -> int:
+        from structq.cli.console import RunView, tally_for
+        from structq.runs.shards import Shard
+
+        shard = Shard.parse(self.settings.shard or "1/1")
+        run, tally = self._make_run(), tally_for(self.task)
+        total = count_rows(self.source, limit=self.settings.limit)
+        view = RunView(title=type(self.task).__name__, total=total, quiet=self.settings.quiet)
+        with view, _interruptible(run) as interrupted:
+            try:
+                self._take(run, shard.of(rows), tally, view)
+            finally:
+                run.stopping = True
+                written = self._write(tally)
+        if run.gate.ended_by is not None:
+            self._end(run.gate.ended_by)
+        self._summarise(run, tally, view)
+        if interrupted():
+            say(f"structq: interrupted: {self._how_to_go_on(written)}")
+            return 130
+        if self.ended_by is not None:
+            say(f"structq: {self.ended_by} ({self._how_to_go_on(written)})")
+            return EXIT_LIMIT if run.gate.over_limit else 2
+        return EXIT_ROWS_FAILED if tally.n_failed else 0
+
+    def _make_run(self) -> Run:
+        from structq.runs import Gate, GateSettings, PaceLimits, Run
+        from structq.runs.facts import shape_of
+
+        s = self.settings
+        limits = PaceLimits(
+            most=s.window,
+            first=None if s.concurrency == "auto" and not _is_local(self.task) else s.window,
+            per_minute=s.rpm,
+            tokens_per_minute=s.tpm,
+        )
+        gate = Gate(
+            GateSettings(
+                limits=limits,
+                deadline_s=s.deadline,
+                longest_wait_s=s.max_wait,
+                max_calls=s.max_calls,
+                max_cost=s.max_cost,
+            )
+        )
+        return Run(
+            task=self.task,
+            gate=gate,
+            path="<stdin>" if self.source == "-" else self.source,
+            journal=self.journal,
+            shape=shape_of(self.task),
+            retry_failed=s.retry_failed,
+            ordered=self.out == "-" and not s.unordered,
+            n_ahead=max(1000, 100 * s.window),
+        )
+
+    def _take(self, run: Run, rows: Any, tally: Tally, view: RunView) -> None:
+        from structq.runs.output import write_line
+        from structq.runs.watch import FailureLimit, FailureWatch
+
+        limit = self.settings.max_failures
+        watch = FailureWatch(limit=FailureLimit.parse(limit) if limit else FailureLimit())
+        for row in run.finished(rows):
+            self.last = max(self.last, row.number)
+            tally.add(row)
+            view.show(row, tally, run.gate)
+            if reason := watch.add(row):
+                self._end(reason)
+                run.stop()
+                break
+            if row.error is not None and self.settings.on_error == "stop":
+                run.stop()
+                break
+            if self.out == "-":
+                write_line(row.values)
+
+    def _end(self, reason: str) -> None:
+        self.ended_by = self.ended_by or reason
+
+    def _write(self, tally: Tally) -> bool:
+        """The output from the journal, where something came of the run."""
+        from structq.runs.output import write_output
+
+        if self.journal is None or self.out == "-" or not (tally.n_rows or self.ended_by is None):
+            return False
+        if tally.n_rows == tally.n_failed and self.ended_by is not None and Path(self.out).exists():
+            return False  # nothing better is there than what is
+        write_output(self.journal, self.out, format=self.format, last=self.last)
+        return True
+
+    def _summarise(self, run: Run, tally: Tally, view: RunView) -> None:
+        from structq.cli.console import summary_of
+
+        causes = self.journal.causes() if self.journal is not None else dict(tally.causes)
+        summary = summary_of(tally, run, causes, ended_by=self.ended_by)
+        if self.journal is not None:
+            self.journal.note("summary", summary)
+        if self.settings.summary is not None:
+            text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
+            try:
+                Path(self.settings.summary).write_text(text, encoding="utf8")
+            except OSError as error:
+                raise InputError(
+                    f"summary: cannot write {self.settings.summary!r}: {error.strerror}",
+                    field="summary",
+                ) from error
+        view.summarise(tally, run, causes)
+
+    def _how_to_go_on(self, written: bool) -> str:
+        where = f"finished rows are in {self.out!r}; " if written else ""
+        if self.journal is None:
+            return "there is no journal to go on from"
+        return f"{where}the same command goes on where this ended"
+
+
+@contextmanager
+def _interruptible(run: Run) -> Iterator[Callable[[], bool]]:
+    """Ctrl-C lets the calls in flight end; a second one ends at once."""
+    times = 0
+
+    def stop(signum: int, frame: Any) -> None:
+        nonlocal times
+        times += 1
+        if times > 1:
+            raise KeyboardInterrupt
+        say("structq: finishing the calls in flight (Ctrl-C again stops at once)")
+        run.stop()
+
+    try:
+        before = signal.signal(signal.SIGINT, stop)
+    except ValueError:  # not the main thread, where no signal arrives
+        yield lambda: False
+        return
+    try:
+        yield lambda: times > 0
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _opened_journal(path: str | None, task: RowModule, *, restart: bool) -> Any:
+    from structq.journal import Journal
+    from structq.runs.facts import answers_depend_on
+
+    if path is None:
+        return nullcontext()
+    return Journal(path, answers_depend_on(task), restart=restart)
+
+
+def _formats(source: str, out: str, given: str | None) -> tuple[str | None, str | None]:
+    """What ``--format`` says of the input and of the output: of those that say nothing."""
+    if given is None:
+        return None, None
+    open_in, open_out = not _says_format(source), not _says_format(out)
+    return (given if open_in else None), (given if open_out or not open_in else None)
+
+
+def _says_format(path: str) -> bool:
+    names = (".jsonl", ".ndjson", ".json", ".csv", ".parquet")
+    return path.startswith("hf:") or any(s.lower() in names for s in Path(path).suffixes[-2:])
+
+
+def _is_local(task: RowModule) -> bool:
+    return all(str(lm.model).startswith("structq/") for lm in task.answering_lms())
+
+
+def count_rows(path: str, *, limit: int | None) -> int | None:
+    """Lines of a file, for the bar; ``None`` where nobody looks or nobody can know."""
+    plain = Path(path).suffix in (".jsonl", ".ndjson") and Path(path).is_file()
+    if not sys.stderr.isatty() or not plain:
+        return None
+    with Path(path).open("rb") as file:
+        return sum(1 for line in islice(file, limit) if line.strip())
+
+
+def _dry_run(task: RowModule, rows: Iterator[Row], *, limit: int | None, source: str) -> int:
+    from structq.cli.plan_view import show_plan
+
+    good = next((row for row in rows if row.error is None), None)
+    if good is None:
+        raise LMError(f"{source!r} has no row that could be asked about")
+    n_rows = 1 + sum(1 for _ in rows)
+    show_plan(task, good.values, n_rows=n_rows)
+    return 0

@@ -1,0 +1,9 @@
+"""Answers on disk before anything depends on them; knows nothing of modules, LMs and files of rows.
+
+One SQLite file holds what one configuration has been answered: whoever goes on with it asks only
+for what is missing.
+"""
+
+from structq.journal.store import Journal, RowState
+
+__all__ = ["Journal", "RowState"]
