@@ -25,7 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from structq.runs.select import SelectSettings, choose_rows
+from structq.runs.select import choose_rows
+from structq.runs.select_settings import SelectSettings
 
 JOBS = ("clusters", "size", "copies", "n")
 Row = dict[str, Any]

@@ -2,7 +2,8 @@
 
 Exit codes: 0 every row is good; 1 some rows failed and are in the output with their error (or,
 with ``--on-error stop``, ended the run); 2 wrong usage, unreadable input, unwritable output, no
-such LM, or one that refuses every row; 130 interrupted; 141 the reader of standard output has gone.
+such LM, one that refuses every row, or more failures than allowed; 3 a limit of calls or cost ended
+the run; 130 interrupted; 141 the reader of standard output has gone.
 
 A command is imported when it is called: ``--help`` waits for none of them.
 """
@@ -21,6 +22,9 @@ COMMANDS = {
     "run": ("rows", "Evolve each response, score all of them side by side, keep the best."),
     "evolve": ("rows", "Rewrite each response, each time with one of the mutations."),
     "score": ("rows", "Score the responses of each row against one another."),
+    "select": ("export", "Keep the best rows that are unlike one another."),
+    "export": ("export", "Write rows as trainers read them, with a card."),
+    "merge": ("export", "Put the parts of a run with --shard together."),
     "optimize": ("optimize", "Tune the mutation templates for your rows, LM and judge."),
     "pull": ("models", "Fetch a model by its name, check it, and keep it on this machine."),
     "models": ("models", "List the models that structq knows by name, and what of them is here."),
@@ -29,6 +33,7 @@ COMMANDS = {
 """By name: the file in this folder that has it, and what it does."""
 _PLAIN: dict[str, Any] = {
     "add_completion": False,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
     "pretty_exceptions_enable": False,
     "rich_markup_mode": None,
 }
@@ -60,7 +65,7 @@ app = typer.Typer(
     cls=_Commands,
     help="Evolve and score instruction/response rows; every answer obeys its schema.",
     no_args_is_help=True,
-    **_PLAIN,
+    **{**_PLAIN, "add_completion": True},
 )
 
 

@@ -63,10 +63,18 @@ _OPTIMIZERS = ("max_seconds", "level", "learn_weights", "seed", "checkpoint")
 
 @takes(
     TuningSettings, EvolOptions, ScorerOptions, LmSettings, RunSettings,
-    without=("num_evolutions", "store_evolutions", "include_original_response", "on_error"),
+    without=(
+        "num_evolutions", "store_evolutions", "include_original_response",
+        *(name for name in RunSettings.model_fields if name not in ("limit", "window")),
+    ),
 )  # fmt: skip
 def optimize(
-    data: Source, out: Tuned, lm: Lm, max_lm_calls: MaxCalls, given: Given, program: Program = None
+    data: Source,
+    out: Tuned,
+    max_lm_calls: MaxCalls,
+    given: Given,
+    lm: Lm = None,
+    program: Program = None,
 ) -> int:
     """Tune the mutation templates for your rows, LM and judge; keep them only if proven better."""
     settings, run = TuningSettings.picked(given), RunSettings.picked(given)

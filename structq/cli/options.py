@@ -7,6 +7,7 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Collection, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -27,7 +28,7 @@ Given = Mapping[str, Any]
 Source = Annotated[str, typer.Argument(metavar="IN", help="JSON Lines file, or - for stdin.")]
 Out = Annotated[str, typer.Option("--output", "-o", help="JSON Lines file, or - for stdout.")]
 Lm = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--lm",
         envvar="STRUCTQ_LM",
@@ -59,6 +60,8 @@ def takes(
     *models: type[Settings],
     without: Collection[str] = (),
     defaults: Mapping[str, Any] | None = None,
+    flags: Mapping[str, str] | None = None,
+    config: bool = False,
 ) -> Callable[[Callable[..., int | None]], Callable[..., None]]:
     """Gives a command an option for each setting of the models.
 
@@ -68,13 +71,16 @@ def takes(
         models: Of a name that two of them have, the first counts.
         without: Settings that do not apply to the command.
         defaults: What the command has in place of the settings' own defaults, to be shown.
+        flags: What an option is called, where not by its setting.
+        config: Whether ``--config FILE`` may hold them, and ``--print-config`` writes such a file.
     """
     fields: dict[str, FieldInfo] = {}
     for model in models:
         for name, field in model.model_fields.items():
             if name not in without:
                 fields.setdefault(name, field)
-    shown = {name: field.default for name, field in fields.items()} | dict(defaults or {})
+    optional = {name: field.default for name, field in fields.items() if not field.is_required()}
+    shown = optional | dict(defaults or {})
 
     def decorate(command: Callable[..., int | None]) -> Callable[..., None]:
         def run(**values: Any) -> None:
@@ -85,8 +91,15 @@ def takes(
                     for name, text in texts.items()
                     if text not in (None, [], ())
                 }
+                prints = bool(values.pop("print_config", False))
+                given = _from_file(values.pop("config", None), fields, values) | given
                 for model in models:
                     model.picked(given | {n: shown[n] for n in shown if n not in given})
+                if "lm" in values and values["lm"] is None:
+                    raise InputError("lm: must be given, such as nano or vllm/MODEL", field="lm")
+                if prints:
+                    typer.echo(as_toml({**values, **shown, **given}, fields), nl=False)
+                    return None
                 return command(**values, given=given)
 
             told = f" (finished rows, if any, are in {values['out']!r})" if "out" in values else ""
@@ -94,7 +107,11 @@ def takes(
 
         own = inspect.signature(command, eval_str=True).parameters.values()
         parameters = [one for one in own if one.name != "given"]
-        parameters += [_parameter(name, field, shown[name]) for name, field in fields.items()]
+        parameters += [
+            _parameter(name, field, shown.get(name), (flags or {}).get(name))
+            for name, field in fields.items()
+        ]
+        parameters += _CONFIG if config else []
         keyword = inspect.Parameter.KEYWORD_ONLY
         signature = inspect.Signature([one.replace(kind=keyword) for one in parameters])
         run.__signature__ = signature  # type: ignore[attr-defined]
@@ -105,9 +122,75 @@ def takes(
     return decorate
 
 
-def _parameter(name: str, field: FieldInfo, default: Any) -> inspect.Parameter:
+_CONFIG = [
+    inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[kind, typer.Option(flag, help=told, metavar=metavar)],
+    )
+    for name, kind, flag, metavar, told in (
+        ("config", str | None, "--config", "FILE", "TOML or JSON file of settings; options win."),
+        ("print_config", bool | None, "--print-config", None, "Write such a file and do nothing."),
+    )
+]
+_OF_COMMANDS = ("lm", "scorer_lm", "program")
+"""What a file of settings may hold beside them."""
+
+
+def _from_file(
+    path: str | None, fields: Mapping[str, FieldInfo], values: dict[str, Any]
+) -> dict[str, Any]:
+    """The settings in a file; what the command itself takes goes to its values."""
+    if path is None:
+        return {}
+    table = {name.replace("-", "_"): value for name, value in _table("config", path).items()}
+    for name in _OF_COMMANDS:
+        if name in values and name in table:
+            found = table.pop(name)
+            values[name] = found if values[name] is None else values[name]
+    if unknown := sorted(table.keys() - fields.keys()):
+        close = get_close_matches(unknown[0], [*fields, *_OF_COMMANDS], n=1)
+        hint = f": did you mean {close[0]!r}?" if close else ""
+        message = f"config: {path!r} has an unknown setting {unknown[0]!r}{hint}"
+        raise InputError(message, field="config")
+    return {name: _listed(value) for name, value in table.items()}
+
+
+def _listed(value: Any) -> Any:
+    """A list as the pair that a scale is."""
+    whole = isinstance(value, list) and len(value) == 2 and all(type(v) is int for v in value)
+    return tuple(value) if whole else value
+
+
+def as_toml(values: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> str:
+    """A file of settings: what is not set stands in a comment."""
+    lines = []
+    for name, value in values.items():
+        if name not in fields and name not in _OF_COMMANDS:
+            continue
+        if name in fields and fields[name].description:
+            lines.append(f"# {fields[name].description}")
+        empty = value is None or value == [] or "PydanticUndefined" in repr(value)
+        lines += [f"# {name} =" if empty else f"{name} = {_toml(value)}", ""]
+    return "\n".join(lines)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        pairs = (f"{json.dumps(str(key))} = {_toml(inner)}" for key, inner in value.items())
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    # JSON's escapes are TOML's, but for DEL.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _parameter(name: str, field: FieldInfo, default: Any, flag: str | None) -> inspect.Parameter:
     """The option of a setting: ``None`` where it is not given."""
-    kind, flag = plain_types(field)[0], f"--{name.replace('_', '-')}"
+    kind, flag = plain_types(field)[0], flag or f"--{name.replace('_', '-')}"
     text = field.description or ""
     if default is not None and kind is not bool and field.default_factory is None:
         text = f"{text} [default: {default}]"

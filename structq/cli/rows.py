@@ -41,13 +41,13 @@ ScorerLm = Annotated[
 
 @takes(
     EvolOptions, ScorerOptions, LmSettings, RunSettings,
-    without=_LIST_COLUMNS, defaults=TWO_STEPS | _PATIENT,
+    without=_LIST_COLUMNS, defaults=TWO_STEPS | _PATIENT, config=True,
 )  # fmt: skip
 def run(
     source: Source,
     out: Out,
-    lm: Lm,
     given: Given,
+    lm: Lm = None,
     program: Program = None,
     scorer_lm: ScorerLm = None,
 ) -> int:
@@ -65,20 +65,20 @@ def run(
     return run_over(task, source, out, given, EVOLVING)
 
 
-@takes(EvolOptions, LmSettings, RunSettings, defaults=TWO_STEPS | _PATIENT)
-def evolve(source: Source, out: Out, lm: Lm, given: Given, program: Program = None) -> int:
+@takes(EvolOptions, LmSettings, RunSettings, defaults=TWO_STEPS | _PATIENT, config=True)
+def evolve(source: Source, out: Out, given: Given, lm: Lm = None, program: Program = None) -> int:
     """Rewrite each response, each time with one of the mutations."""
     return run_over(
         lambda: _asking(evolver(_patient(given), program), lm, given), source, out, given, EVOLVING
     )
 
 
-@takes(ScorerOptions, LmSettings, RunSettings, defaults=_PATIENT)
+@takes(ScorerOptions, LmSettings, RunSettings, defaults=_PATIENT, config=True)
 def score(
     source: Source,
     out: Out,
-    lm: Lm,
     given: Given,
+    lm: Lm = None,
     seed: Annotated[int, typer.Option(help="Fixes the draw of tokens, if not greedy.")] = 42,
 ) -> int:
     """Score the responses of each row against one another."""
@@ -92,14 +92,15 @@ def _patient(given: Given) -> Given:
     return {**_PATIENT, **given}
 
 
-def _asking(task: RowModule, lm: str, given: Given) -> RowModule:
+def _asking(task: RowModule, lm: str | None, given: Given) -> RowModule:
     task.lm = _open(lm, given)
     return task
 
 
-def _open(lm: str, given: Given) -> dspy.LM:
+def _open(lm: str | None, given: Given) -> dspy.LM:
     import structq
 
+    lm = str(lm)
     options = lm_options(given, seed=given.get("seed", EvolSettings().seed))
     if "/" in lm and ":" not in lm.partition("/")[0]:
         # The run itself asks again, at the pace that the account takes.

@@ -118,6 +118,7 @@ class _Command:
                 longest_wait_s=s.max_wait,
                 max_calls=s.max_calls,
                 max_cost=s.max_cost,
+                priced=_has_prices(self.task),
             )
         )
         return Run(
@@ -238,6 +239,14 @@ def _says_format(path: str) -> bool:
 
 def _is_local(task: RowModule) -> bool:
     return all(str(lm.model).startswith("structq/") for lm in task.answering_lms())
+
+
+def _has_prices(task: RowModule) -> bool:
+    """Whether any LM is of a provider; whoever runs a server of their own pays nobody a call."""
+    from structq.engines.backends.servers import ServerLM
+
+    lms = task.answering_lms()
+    return not _is_local(task) and any(not isinstance(lm, ServerLM) for lm in lms)
 
 
 def count_rows(path: str, *, limit: int | None) -> int | None:

@@ -4,34 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from structq.errors import InputError, shorten
+from structq.errors import InputError
+from structq.modules.settings import Settings
 
-__all__ = ["CheckedSettings", "ExportSettings", "Kind", "Trainer"]
+__all__ = ["ExportSettings", "Kind", "Trainer"]
 
 Kind = Literal["dpo", "kto", "reward", "sft", "sharegpt", "alpaca"]
 Trainer = Literal["trl", "axolotl", "llama-factory"]
 
 
-class CheckedSettings(BaseModel):
-    """A frozen model of settings whose faults are the errors of structq."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            first = error.errors()[0]
-            if isinstance(cause := first.get("ctx", {}).get("error"), InputError):
-                raise cause from None
-            name = ".".join(str(part) for part in first["loc"]) or None
-            found = f"{first['msg']}, found {shorten(first['input'])}"
-            raise InputError(f"{name}: {found}" if name else found, field=name) from error
-
-
-class ExportSettings(CheckedSettings):
+class ExportSettings(Settings):
     """What to write, for whom, and which responses.
 
     Raises:

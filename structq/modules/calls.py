@@ -13,7 +13,7 @@ import dspy
 from structq.adapter import Answer, AnswerError, StructAdapter
 from structq.errors import LMError, StructqError
 
-from .keeping import KEEPER, Kept, question_key
+from .keeping import KEEPER, Kept, Tokens, question_key
 from .stream import run_stream, stream
 
 __all__ = ["Ask", "Caller", "Reply", "Steps", "adrive", "carrying", "drive"]
@@ -83,18 +83,18 @@ class Caller:
         """As ``ask``, awaiting the LM."""
         keeper = KEEPER.get()
         if keeper is None:
-            return await self._aask(question, lambda send: send())
+            return await self._aask(question, lambda send, used: send())
         key = question_key(question.predict, question.inputs, self._options(question))
         if kept := keeper.recall(key):
             self.calls.append(kept.record)
             return Reply(prediction=dspy.Prediction(**kept.fields), answer=kept.answer)
         lm = getattr(question.predict, "lm", None) or dspy.settings.lm
-        reply = await self._aask(question, lambda send: keeper.send(lm, send))
+        reply = await self._aask(question, partial(keeper.send, lm))
         kept = Kept(fields=dict(reply.prediction), answer=reply.answer, record=self.calls[-1])
         keeper.keep(key, kept)
         return reply
 
-    async def _aask(self, question: Ask, send: Callable[[Any], Awaitable[Any]]) -> Reply:
+    async def _aask(self, question: Ask, send: Callable[[Any, Any], Awaitable[Any]]) -> Reply:
         seen: list[Answer] = []
         broken: list[tuple[str, str]] = []
         with self._recording(question, seen, broken):
@@ -102,7 +102,7 @@ class Caller:
                 with self._settings(question, seen, broken):
                     try:
                         call = partial(question.predict.acall, **_arguments(question))
-                        return _reply(await send(call), seen)
+                        return _reply(await send(call, partial(_used, seen)), seen)
                     except AnswerError as error:
                         self._again(error, broken)
         raise AssertionError  # the last attempt returns or raises
@@ -181,6 +181,12 @@ def _arguments(question: Ask) -> dict[str, Any]:
     if question.signature is None:
         return dict(question.inputs)
     return {**question.inputs, "signature": question.signature}
+
+
+def _used(seen: list[Answer]) -> Tokens:
+    """Tokens of the last answer that came."""
+    last = seen[-1] if seen else None
+    return (last.input_tokens or 0, last.output_tokens or 0) if last else (0, 0)
 
 
 def _reply(prediction: dspy.Prediction, seen: list[Answer]) -> Reply:

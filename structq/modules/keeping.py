@@ -16,7 +16,11 @@ import dspy
 
 from structq.adapter import Answer
 
-__all__ = ["KEEPER", "Keeper", "Kept", "question_key"]
+__all__ = ["KEEPER", "Keeper", "Kept", "Tokens", "question_key"]
+
+
+Tokens = tuple[int, int]
+"""Of a prompt and of its answer; 0 where the LM does not count."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +54,16 @@ class Keeper(Protocol):
     def keep(self, key: bytes, kept: Kept) -> None:
         """Takes an answer, before anything depends on it."""
 
-    async def send(self, lm: dspy.BaseLM, call: Callable[[], Awaitable[Any]]) -> Any:
-        """What the call returns, at a time and as often as the run sees fit."""
+    async def send(
+        self, lm: dspy.BaseLM, call: Callable[[], Awaitable[Any]], used: Callable[[], Tokens]
+    ) -> Any:
+        """What the call returns, at a time and as often as the run sees fit.
+
+        Args:
+            lm: Who is asked.
+            call: Asks once.
+            used: Tokens in and out of the last answer that came.
+        """
 
 
 KEEPER: ContextVar[Keeper | None] = ContextVar("structq-keeper", default=None)

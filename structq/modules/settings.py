@@ -107,6 +107,8 @@ def _fault(model: type[Settings], error: ValidationError) -> InputError:
         known = ", ".join(sorted(model.model_fields))
         return InputError(f"unknown setting {name!r} (there are {known})", field=name)
     allowed = _allowed(model.model_fields[name], broken=first["type"])
+    if first["type"] == "missing":
+        return InputError(f"{name}: must be given, as {allowed}", field=name)
     return InputError(f"{name}: must be {allowed}, found {shorten(value)}", field=name)
 
 

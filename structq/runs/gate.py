@@ -38,6 +38,8 @@ class GateSettings:
     """Calls after which the run stops."""
     max_cost: float | None = None
     """Cost in US dollars after which the run stops."""
+    priced: bool = False
+    """Whether the cost is counted: the table of prices takes a second to load."""
 
 
 @dataclass(kw_only=True)
@@ -71,6 +73,11 @@ class Gate:
         """Called whenever more or fewer calls may be in flight than before."""
         self._stopped = False
         self._accounts: dict[Hashable, _Account] = {}
+
+    @property
+    def priced(self) -> bool:
+        """Whether the cost of calls is counted."""
+        return self.settings.priced or self.settings.max_cost is not None
 
     def stop(self) -> None:
         """No call is sent any more: whoever asks for one is cancelled."""

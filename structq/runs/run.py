@@ -19,6 +19,7 @@ from structq.journal import Journal, RowState
 from structq.loops import loop_of_caller
 from structq.modules.keeping import KEEPER, Kept
 from structq.runs.gate import Gate, RowClock
+from structq.runs.prices import dollars
 from structq.runs.rows import Finished, Values, finished_row, refused_row
 
 __all__ = ["Run", "RunTask"]
@@ -65,8 +66,16 @@ class _RowKeeper:
         if self.journal is not None:
             self.journal.keep_answer(self.number, _nth(key, nth), kept.dump())
 
-    async def send(self, lm: Any, call: Callable[[], Awaitable[Any]]) -> Any:
-        return await self.gate.call(account_of(lm), call, row=self.clock)
+    async def send(
+        self, lm: Any, call: Callable[[], Awaitable[Any]], used: Callable[[], tuple[int, int]]
+    ) -> Any:
+        try:
+            return await self.gate.call(
+                account_of(lm), call, row=self.clock, n_tokens=lambda _: sum(used())
+            )
+        finally:
+            if self.gate.priced and (cost := _cost(lm, used())):
+                self.gate.spend(cost)
 
 
 @dataclass(kw_only=True)
@@ -249,6 +258,11 @@ class Run:
             return None
         values = json.loads(self.journal.output(number))
         return finished_row(row, values, self.path, number)
+
+
+def _cost(lm: Any, tokens: tuple[int, int]) -> float | None:
+    spec = str(getattr(lm, "spec", lm.model))
+    return dollars(spec, input_tokens=tokens[0], output_tokens=tokens[1]) if any(tokens) else None
 
 
 def _failure_of(ended: Future[None]) -> BaseException | None:

@@ -7,51 +7,19 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from structq.errors import InputError
 from structq.export.rows import Drops
 from structq.export.scored import DropError, Scored, best_of, read_scored
-from structq.export.settings import CheckedSettings
+from structq.runs.select_settings import SelectSettings
 from structq.runs.signatures import Signatures
 from structq.runs.similarity import distinct_rows
 
-__all__ = ["SelectSettings", "Selection", "choose_rows", "select_rows"]
-
-
-class SelectSettings(CheckedSettings):
-    """How many rows to keep, in which order they are looked at, and what makes two alike.
-
-    Raises:
-        InputError: A value is out of its bounds.
-    """
-
-    n: int | None = Field(
-        default=None, ge=1, description="Rows to keep; by default all that are unlike the others."
-    )
-    max_similarity: float | None = Field(
-        default=None,
-        ge=-1.0,
-        le=1.0,
-        description="Largest similarity to a row that is kept already; by default .9 between "
-        "embeddings, .7 between texts.",
-    )
-    embeddings: str | None = Field(
-        default=None,
-        description="Column with a list of numbers to compare by cosine; by default the words of "
-        "instruction and response are compared (needs structq[select]).",
-    )
-    score: Literal["best", "first"] = Field(
-        default="best",
-        description="Whose score orders the rows: the best response's or the first's.",
-    )
-    complexity: str | None = Field(
-        default=None, description="Column with a number that the score is multiplied by."
-    )
+__all__ = ["Selection", "choose_rows", "select_rows"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from structq.errors import InputError
-from structq.runs.select import Selection, SelectSettings, choose_rows, select_rows
+from structq.runs.select import Selection, choose_rows, select_rows
+from structq.runs.select_settings import SelectSettings
 from structq.runs.similarity import distinct_rows
 
 RNG = np.random.default_rng(7)
