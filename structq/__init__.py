@@ -22,6 +22,7 @@ from .errors import (
     TemplateError,
 )
 from .lazy import lazy_names
+from .version import __version__
 
 if TYPE_CHECKING:
     from structq.judgments import JudgmentClient
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from .modules import EvolQuality, EvolveAndScore, QualityScorer
     from .optimize import QualityGain, TemplateOptimizer
     from .signatures import EvolveResponse, ScoreResponses
-
-__version__ = "0.3.0"
 
 __all__ = [
     "BudgetExceededError",

@@ -10,9 +10,11 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+from structq.forks import Lock
+
 __all__ = ["is_ours", "loop_of_caller"]
 
-_LOCK = threading.Lock()
+_LOCK = Lock()
 _LOOPS: dict[tuple[int, int], asyncio.AbstractEventLoop] = {}
 
 
@@ -49,12 +51,3 @@ def _start_loop() -> asyncio.AbstractEventLoop:
     loop.set_default_executor(ThreadPoolExecutor(64, thread_name_prefix="structq-call"))
     threading.Thread(target=loop.run_forever, name="structq-loop", daemon=True).start()
     return loop
-
-
-def _forget_locks() -> None:
-    global _LOCK  # noqa: PLW0603: whoever held it does not exist in the child
-    _LOCK = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_locks)

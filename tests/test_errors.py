@@ -40,6 +40,7 @@ BY_HAND = {
     "TemplateError": by_hand(errors.TemplateError, field="details"),
     "SchemaError": by_hand(errors.SchemaError, keyword="not", pointer="/properties/a"),
     "LMError": by_hand(errors.LMError),
+    "ClosedError": errors.ClosedError(),
     "PromptTooLongError": errors.PromptTooLongError(n_tokens=5000, limit=4096),
     "OutputError": by_hand(errors.OutputError, raw="{", finish_reason="length"),
     "PullError": by_hand(errors.PullError),

@@ -125,7 +125,7 @@ def _to_cell(value: Any) -> Any:
 
 def read_parquet(path: str) -> Iterator[RawRow]:
     """The rows of a Parquet file, or of every one in a folder; lines are row numbers, from 1."""
-    parquet = _package("pyarrow.parquet", "parquet")
+    parquet = _arrow().parquet
     files = sorted(Path(path).glob("*.parquet")) if Path(path).is_dir() else [Path(path)]
     if not files:
         raise InputError(f"cannot read {path!r}: no .parquet file in it", field="input")
@@ -157,7 +157,7 @@ def read_dataset(place: str) -> Iterator[RawRow]:
     """
     from urllib.parse import parse_qsl
 
-    datasets = _package("datasets", "hf")
+    datasets = _datasets()
     name, _, query = place.partition("?")
     options = dict(parse_qsl(query))
     if unknown := sorted(options.keys() - {"split", "config", "revision"}):
@@ -221,17 +221,17 @@ def _plain(value: Any) -> Any:
 
 def write_parquet(rows: Rows, path: Path) -> None:
     """One Parquet file, in groups of rows."""
-    parquet, arrow = _package("pyarrow.parquet", "parquet"), _package("pyarrow", "parquet")
+    arrow = _arrow()
     schema = _schema(rows, arrow)
-    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+    with arrow.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
         for batch in _batches(rows()):
-            columns = {f.name: [_arrow(row.get(f.name), f.type) for row in batch] for f in schema}
+            columns = {f.name: [_fitted(row.get(f.name), f.type) for row in batch] for f in schema}
             writer.write_table(arrow.table(columns, schema=schema))
 
 
 def write_dataset(rows: Rows, path: Path) -> None:
     """A folder that ``datasets.load_from_disk`` opens."""
-    datasets = _package("datasets", "hf")
+    datasets = _datasets()
     made = path.with_name(f"{path.name}.parquet")
     write_parquet(rows, made)
     datasets.Dataset.from_parquet(str(made), cache_dir=str(path.with_name("cache"))).save_to_disk(
@@ -271,7 +271,7 @@ def _type(kinds: set[str], arrow: Any) -> Any:
     return arrow.list_(inner) if kind.startswith("list:") else inner
 
 
-def _arrow(value: Any, kind: Any) -> Any:
+def _fitted(value: Any, kind: Any) -> Any:
     """The value as its column has it: what does not fit the column's type stands there as JSON."""
     if value is None or isinstance(value, str):
         return value
@@ -290,11 +290,22 @@ def _batches(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, An
         yield batch
 
 
-def _package(name: str, extra: str) -> Any:
-    from importlib import import_module
-
+def _arrow() -> Any:
     try:
-        return import_module(name)
+        import pyarrow
+        import pyarrow.parquet
     except ImportError as error:
-        what = {"parquet": "Parquet files need pyarrow", "hf": "datasets need datasets"}[extra]
-        raise InputError(f'{what}: pip install "structq[{extra}]"', field="format") from error
+        raise _missing("Parquet files need pyarrow", "parquet") from error
+    return pyarrow
+
+
+def _datasets() -> Any:
+    try:
+        import datasets
+    except ImportError as error:
+        raise _missing("datasets need the package datasets", "hf") from error
+    return datasets
+
+
+def _missing(what: str, extra: str) -> InputError:
+    return InputError(f'{what}: pip install "structq[{extra}]"', field="format")

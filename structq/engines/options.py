@@ -279,8 +279,24 @@ OTHERS: Mapping[str, Mapping[str, Option]] = {
         "extra_body": Option(type=dict, default="none", help="Into every request, as it is."),
         "chat_template_kwargs": Option(type=dict, default="none", help="For the chat template."),
         "num_ctx": Option(type=int, default="the server's", help="Window of Ollama.", least=1),
+        "extra_headers": Option(type=dict, default="none", help="Into every request, as they are."),
         "min_p": LOCAL_CALL["min_p"],
         "repetition_penalty": LOCAL_CALL["repetition_penalty"],
+        **dict.fromkeys(
+            (
+                "reasoning_effort",
+                "verbosity",
+                "max_completion_tokens",
+                "logit_bias",
+                "user",
+                "service_tier",
+                "store",
+                "metadata",
+                "prediction",
+                "modalities",
+            ),
+            Option(type=object, default="none", help="As OpenAI means it, for openai/ names."),
+        ),
     },
     "Outlines": {
         "backend": Option(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import threading
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import dspy
 from dspy.dsp.utils.settings import thread_local_overrides
 
 from structq.errors import InputError, describe_error, shorten
+from structq.forks import Lock
 from structq.templates import check_text
 
 from .predictor import LMByName, share_equal
@@ -24,7 +24,7 @@ __all__ = ["RowModule", "check_instruction", "describe_error", "merge_metadata",
 
 Row = dict[str, Any]
 
-_LOCK = threading.Lock()
+_LOCK = Lock()
 _LEAN: dict[int, list[int]] = {}
 """Streams that run over each cache, and whether it kept answers in memory before."""
 

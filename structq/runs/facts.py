@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Any, Protocol
 
-import structq
+from structq.version import __version__
 
 __all__ = ["answers_depend_on", "shape_of"]
 
@@ -32,7 +32,7 @@ class Program(Protocol):
 
 def answers_depend_on(program: Program) -> dict[str, Any]:
     """Facts by name: structq's version, the settings, the templates, the LMs."""
-    facts: dict[str, Any] = {"structq": structq.__version__, "module": type(program).__name__}
+    facts: dict[str, Any] = {"structq": __version__, "module": type(program).__name__}
     for part, state in _parts(program):
         if "signature" in state:
             told = {name: value for name, value in state.items() if name not in _OF_PREDICTORS}

@@ -67,7 +67,7 @@ def map_ray(
         InputError: Ray is not installed.
     """
     try:
-        import ray.data  # noqa: F401
+        import ray.data
     except ImportError as error:
         raise InputError('Ray is needed: pip install "structq[ray]"', field="executor") from error
     limits = PaceLimits(most=max(1, window // n_actors))
@@ -75,7 +75,7 @@ def map_ray(
     return dataset.map_batches(
         _Actor,
         fn_constructor_args=(program, str(Path(journal).absolute()), dict(facts or {}), gate),
-        concurrency=n_actors,
+        compute=ray.data.ActorPoolStrategy(size=n_actors),
         batch_size=batch_rows,
         num_cpus=num_cpus,
         batch_format="numpy",

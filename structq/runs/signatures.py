@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -40,10 +39,11 @@ class Signatures:
 
     def __init__(self) -> None:
         try:
-            self._library: Any = import_module("datasketch")
+            import datasketch
         except ImportError as error:
             hint = "pip install 'structq[select]', or name a column with embeddings"
             raise InputError(f"embeddings: words are compared by datasketch ({hint})") from error
+        self._library: Any = datasketch
         self._rows: list[Runs] = []
 
     def add(self, row: Mapping[str, Any], scored: Scored) -> None:

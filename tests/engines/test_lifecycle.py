@@ -227,7 +227,9 @@ FORKS = {
     "locks held at the fork": """
         from structq.engines import registry
         own = lm.engine.lm
-        locks = registry._LOCK._lock, own._lock, own._opening, own.grammars._lock
+        kept = registry._OPEN
+        locks = [kept._lock, *kept._locks.values(), own._lock, own._opening, own.grammars._lock]
+        locks = [getattr(lock, "_lock", lock) for lock in locks]
         held = threading.Event(); go = threading.Event()
         def hold():
             for lock in locks: lock.acquire()

@@ -100,7 +100,7 @@ WRONG = [
     ("vllm/m", {"temperature": -1}, "temperature must be 0 to 2: found -1"),
     ("vllm/m", {"n": 0}, "n must be 1 or more: found 0"),
     ("vllm/m", {"min_pp": 1}, "unknown option of vllm LMs: 'min_pp'"),
-    ("vllm/m", {"timeout": 0}, "timeout must be above 0: found 0"),
+    ("vllm/m", {"timeout": 0}, "timeout must be above 0, at most 86400: found 0"),
     ("openai/m", {"api_key": "k", "temprature": 1}, "did you mean 'temperature'?"),
     ("openai/m", {"api_key": "k", "presence_penalty": 3}, "presence_penalty must be -2 to 2"),
 ]

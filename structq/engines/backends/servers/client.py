@@ -19,7 +19,7 @@ from structq.engines.backends.servers.faults import fault_of, masked, retries, r
 from structq.loops import is_ours
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import aiohttp
 
@@ -62,6 +62,7 @@ async def post(
     body: bytes,
     *,
     key: str | None,
+    headers: Mapping[str, str],
     limits: Limits,
     read: Callable[[bytes], Any],
     name: str,
@@ -72,6 +73,7 @@ async def post(
         url: Where to.
         body: JSON.
         key: Sent as a bearer token.
+        headers: Sent beside it.
         limits: See there.
         read: From the bytes of an answer with status 200; raises one of DSPy's errors where they
             are no answer.
@@ -84,9 +86,8 @@ async def post(
     for attempt in range(limits.n_retries + 1):
         try:
             left = min(limits.timeout_s, end - time.monotonic())
-            return Outcome(
-                value=read(await _once(url, body, key, limits, left)), n_requests=attempt + 1
-            )
+            content = await _once(url, body, {**_bearer(key), **headers}, limits, left)
+            return Outcome(value=read(content), n_requests=attempt + 1)
         except lm15.LM15Error as error:
             error.n_requests = attempt + 1
             _tell(error, masked(_plain(error), key))
@@ -102,13 +103,24 @@ async def post(
     raise AssertionError
 
 
-async def get(url: str, *, key: str | None, timeout_s: float, limits: Limits) -> bytes:
+async def get(
+    url: str,
+    *,
+    key: str | None,
+    headers: Mapping[str, str],
+    timeout_s: float,
+    limits: Limits,
+) -> bytes:
     """The answer to a plain request.
 
     Raises:
         lm15.LM15Error: There is none.
     """
-    return await _once(url, None, key, limits, timeout_s)
+    return await _once(url, None, {**_bearer(key), **headers}, limits, timeout_s)
+
+
+def _bearer(key: str | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 def _wait_s(error: lm15.LM15Error, attempt: int, limits: Limits, end: float) -> float | None:
@@ -142,19 +154,17 @@ def _plain(error: lm15.LM15Error) -> str:
 
 
 async def _once(
-    url: str, body: bytes | None, key: str | None, limits: Limits, timeout_s: float
+    url: str, body: bytes | None, headers: Mapping[str, str], limits: Limits, timeout_s: float
 ) -> bytes:
     import aiohttp
 
-    headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-    if key:
-        headers["Authorization"] = f"Bearer {key}"
+    sent = {"Content-Type": "application/json", "Accept-Encoding": "identity", **headers}
     try:
         async with (
             asyncio.timeout(max(0.001, timeout_s)),
             _session().request(
                 "GET" if body is None else "POST",
-                url, data=body, headers=headers, allow_redirects=False,
+                url, data=body, headers=sent, allow_redirects=False,
             ) as reply,
         ):  # fmt: skip
             content = await _read(reply, limits.max_bytes)

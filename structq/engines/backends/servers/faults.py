@@ -166,10 +166,11 @@ _ABOUT_WINDOW = re.compile(
     re.IGNORECASE,
 )
 _ABOUT_RATE = re.compile(r"rate limit|per (?:minute|day|hour)|\bTPM\b|quota", re.IGNORECASE)
-_NUMBER = re.compile(r"(?<![\w.])\d[\d,]{1,12}(?![\w])")
+_STATUS = re.compile(r"^\d{3}: ")
+_NUMBER = re.compile(r"(?<![\w.])\d[\d,]{0,12}(?![\w])")
 _OF_LIMIT = re.compile(
     r"(?:context|window|max(?:imum)?|limit|n_ctx|<=|at most|only|available|length of)\D{0,60}?"
-    r"(?<![\w.])(\d[\d,]{1,12})(?![\w])",
+    r"(?<![\w.])(\d[\d,]{0,12})(?![\w])",
     re.IGNORECASE,
 )
 
@@ -180,6 +181,7 @@ def window_fault(said: str) -> tuple[int, int] | None:
     Every server has words of its own, and all name both numbers: what fits stands behind a word
     such as *context* or *maximum*, and what was asked is the largest beside it.
     """
+    said = _STATUS.sub("", said)
     if not _ABOUT_WINDOW.search(said) or _ABOUT_RATE.search(said):
         return None
     numbers = {_value(found) for found in _NUMBER.findall(said)}

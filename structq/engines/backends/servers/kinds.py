@@ -11,6 +11,10 @@ from structq.errors import InputError, shorten
 
 __all__ = ["SERVERS", "Server", "check_address", "is_server"]
 
+_OPENAI = frozenset({
+    "reasoning_effort", "verbosity", "max_completion_tokens", "logit_bias", "user", "service_tier",
+    "store", "metadata", "prediction", "modalities",
+})  # fmt: skip
 _SAMPLING = frozenset({"top_k", "min_p", "repetition_penalty"})
 
 
@@ -68,7 +72,9 @@ SERVERS: Mapping[str, Server] = {
     ),
     "openai-server": Server(address=None, lists_models=False, extras=_SAMPLING),
     # OpenAI's names at an address that is given: a proxy, or a server that takes any name.
-    "openai": Server(address=None, lists_models=False, key_variable="OPENAI_API_KEY"),
+    "openai": Server(
+        address=None, lists_models=False, extras=_OPENAI, key_variable="OPENAI_API_KEY"
+    ),
 }
 SERVERS = {**SERVERS, "hosted_vllm": SERVERS["vllm"], "ollama_chat": SERVERS["ollama"]}
 """What may stand before the ``/`` of a spec; the last two are DSPy's names for the same."""

@@ -52,6 +52,7 @@ class ServerLM(dspy.LM):  # type: ignore[misc]
         reasoning: Whether text that comes as reasoning where the answer should be is kept apart
             (``"drop"``) or read as the answer (``"parse"``).
         extra_body: Put into every request as it is.
+        extra_headers: The same for its headers; never saved, as they may hold keys.
         options: Of ``dspy.LM``: ``temperature`` (0 by default), ``max_tokens``, ...; and what the
             wire of this kind carries: ``top_k``, ``min_p``, ``repetition_penalty``,
             ``chat_template_kwargs``, ``num_ctx`` (of Ollama, asked on its own wire then).
@@ -73,6 +74,7 @@ class ServerLM(dspy.LM):  # type: ignore[misc]
         max_retry_after_s: float = Limits.max_retry_after_s,
         reasoning: Reasoning = "drop",
         extra_body: Mapping[str, Any] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> None:
         kind, _, name = spec.partition("/")
@@ -103,6 +105,7 @@ class ServerLM(dspy.LM):  # type: ignore[misc]
                 native="num_ctx" in extras,
                 reasoning=self.connection["reasoning"],
                 key=api_key or (os.environ.get(server.key_variable or "") or None),
+                headers=dict(extra_headers or {}),
             ),
             limits=Limits(**{_LIMIT_OPTIONS[n]: self.connection[n] for n in _LIMIT_OPTIONS}),
         )
@@ -162,7 +165,8 @@ class Client:
 
     def __getstate__(self) -> dict[str, Any]:
         # A key is for this process: whoever opens a pickle brings a key of their own.
-        wire = {f.name: getattr(self.wire, f.name) for f in fields(self.wire)} | {"key": None}
+        wire = {f.name: getattr(self.wire, f.name) for f in fields(self.wire)}
+        wire |= {"key": None, "headers": {}}
         return {"address": self.address, "wire": wire, "limits": asdict(self.limits)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -177,6 +181,7 @@ class Client:
             base + self.wire.path,
             self.wire.write(request),
             key=self.wire.key,
+            headers=self.wire.headers,
             limits=self.limits,
             read=lambda content: self.wire.read(content, request),
             name=request.model,
@@ -197,6 +202,7 @@ class Client:
         asked = get(
             f"{self.address}/models",
             key=self.wire.key,
+            headers=self.wire.headers,
             timeout_s=_LIST_TIMEOUT_S,
             limits=self.limits,
         )

@@ -48,6 +48,8 @@ class Wire:
     """See there."""
     key: str | None = None
     """Never shown, wherever the server repeats it."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Of every request, beside those of the client."""
 
     @property
     def path(self) -> str:
