@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -166,6 +167,9 @@ class Caller:
             yield
         except LMError as error:
             unanswered = _n_requests(error)
+            raise
+        except asyncio.CancelledError:  # it was on its way
+            unanswered = 1
             raise
         finally:
             attempts = sum(answer.n_requests for answer in seen) + unanswered

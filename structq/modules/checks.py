@@ -80,7 +80,7 @@ _BROKEN_OFF = re.compile(
 )
 # A line of code may end with a semicolon, and a short answer with any word.
 _CODE = re.compile(r"[(){}\[\]<>=$\"'`*\\]")
-_LEAST_PROSE = 6
+_LEAST_PROSE = 5
 _SHORTENS = re.compile(
     r"\b(?:short(?:en|er)?|brief(?:ly|er)?|concise(?:ly)?|conden[sc]\w*|compress\w*|summar\w+|trim|"
     r"terse|tighten|succinct\w*|(?:fewer|less) words|cut (?:it|the|out|down)|reduce|remove|delete|"

@@ -199,7 +199,6 @@ def test_a_text_may_end_without_a_full_stop(end):
         "export default WelcomeComponent;",
         "SELECT name FROM employees;",
         "The answer is a",
-        "What it is made of",
         "D",
         "1. Air\n2. Light",
         "因为空气散射蓝光",
