@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["RunView", "summary_lines", "summary_of", "tally_for"]
 
 
-_TOLD = 3
-"""Rows of one cause that are named; the summary counts the others."""
-
-
 class RunView(View):
     """Progress, failed rows and the summary of one run.
 
@@ -47,12 +43,12 @@ class RunView(View):
         self._quiet = quiet
 
     def show(self, row: Finished, tally: Tally, gate: Gate | None = None) -> None:
-        """One more row is finished; the first failed ones of each cause are named."""
+        """One more row is finished; the first failed one of each cause is named."""
         if self._quiet:
             return
-        if row.error is not None and row.cause is not None and tally.causes[row.cause] <= _TOLD:
-            more = " (and more of this kind)" if tally.causes[row.cause] == _TOLD else ""
-            self._console.print(cell(one_line(str(row.error)) + more))
+        ends = (row.values["metadata"].get("error") or {}).get("fatal")  # is told once, at the end
+        if row.cause is not None and tally.causes[row.cause] == 1 and not ends:
+            self._console.print(cell(one_line(str(row.error))))
         if self._console.is_terminal:
             facts = ", ".join(_facts(tally, gate))
             self._progress.update(self._task, completed=tally.n_rows, facts=facts)

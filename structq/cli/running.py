@@ -128,7 +128,7 @@ class _Command:
             journal=self.journal,
             shape=shape_of(self.task),
             retry_failed=s.retry_failed,
-            ordered=self.out == "-" and not s.unordered,
+            ordered=s.on_error == "stop" or (self.out == "-" and not s.unordered),
             n_ahead=max(1000, 100 * s.window),
         )
 
@@ -147,6 +147,7 @@ class _Command:
                 run.stop()
                 break
             if row.error is not None and self.settings.on_error == "stop":
+                self.last = row.number - 1
                 run.stop()
                 break
             if self.out == "-":
@@ -169,7 +170,7 @@ class _Command:
     def _summarise(self, run: Run, tally: Tally, view: RunView) -> None:
         from structq.cli.console import summary_of
 
-        causes = self.journal.causes() if self.journal is not None else dict(tally.causes)
+        causes = dict(tally.causes.most_common())
         summary = summary_of(tally, run, causes, ended_by=self.ended_by)
         if self.journal is not None:
             self.journal.note("summary", summary)
@@ -182,7 +183,8 @@ class _Command:
                     f"summary: cannot write {self.settings.summary!r}: {error.strerror}",
                     field="summary",
                 ) from error
-        view.summarise(tally, run, causes)
+        if self.ended_by is None or run.gate.over_limit or tally.n_rows > tally.n_failed:
+            view.summarise(tally, run, causes)
 
     def _how_to_go_on(self, written: bool) -> str:
         where = f"finished rows are in {self.out!r}; " if written else ""

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from structq.errors import LMError
+from structq.errors import LMError, is_fatal
 from structq.runs.pacing import Pace, PaceLimits
 
 __all__ = ["Gate", "GateSettings"]
@@ -225,7 +225,7 @@ class Gate:
         account.n_fatal += 1
         alone = not account.pace.has_answered and not account.pace.in_flight
         if alone or account.n_fatal >= _FATALS_IN_A_ROW:
-            self._end(str(error))
+            self._end(f"every row would fail: {error}")
         self._changed(account)
 
     def _changed(self, account: _Account) -> None:
@@ -263,7 +263,7 @@ def _kind(error: LMError) -> str:
     """``rate``, ``server``, ``transport``, ``fatal``, or ``row`` where asking again is no use."""
     from dspy.utils import exceptions as dspy_errors
 
-    if getattr(error, "fatal", False) or getattr(error, "status", None) in _FATAL_STATUS:
+    if is_fatal(error) or getattr(error, "status", None) in _FATAL_STATUS:
         return "fatal"
     cause: Any = error.__cause__ or error
     for kind, classes in (

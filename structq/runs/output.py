@@ -30,6 +30,8 @@ def check_output(
         InputError: It is the input, has no format, lies where nothing can be written, or holds
             something that is not this run's.
     """
+    if out != "-" and Path(out).is_dir() and format != "hf":
+        raise InputError(f"cannot write {out!r}: it is a folder", field="output")
     format_of(out, format, writes=True)
     if out == "-":
         return

@@ -54,6 +54,8 @@ class FailureWatch:
     """What the caller allows."""
     n_rows: int = 0
     """Rows so far."""
+    n_first: int = 0
+    """Of the first rows of the input, those that are finished."""
     n_failed: int = 0
     """Rows among them that failed."""
     causes: Counter[str] = field(default_factory=Counter)
@@ -64,6 +66,7 @@ class FailureWatch:
     def add(self, row: Finished) -> str | None:
         """Counts a row; returns why the run has to end, or ``None``."""
         self.n_rows += 1
+        self.n_first += row.number < _N_ALIKE
         if row.cause is not None:
             self.n_failed += 1
             self.causes[row.cause] += 1
@@ -72,7 +75,8 @@ class FailureWatch:
 
     def _alike(self) -> str | None:
         """A fault that every row has is told once."""
-        if self.n_rows != _N_ALIKE or len(self.causes) != 1 or self.n_failed < _N_ALIKE:
+        # Rows that are refused at once are there before the first that is asked about.
+        if self.n_first < _N_ALIKE or len(self.causes) != 1 or self.n_failed < self.n_rows:
             return None
         return f"each of the first {_N_ALIKE} rows failed for one cause: {self.example}"
 

@@ -4,7 +4,7 @@ from structq.runs import Finished, Tally
 
 def names(*, compares=False, **values):
     tally = Tally(compares=compares)
-    tally.add(Finished(line=1, values=values, calls=[], error=None))
+    tally.add(Finished(number=0, line=1, values=values, calls=[], error=None, cause=None))
     return [name for name, _ in summary_lines(tally)]
 
 
@@ -17,7 +17,8 @@ def test_the_summary_has_only_lines_that_make_sense():
 
 
 def test_the_summary_says_when_the_judge_wrote_what_it_judges():
-    row = Finished(line=1, values={"scores": [1, 2]}, calls=[], error=None)
+    values = {"scores": [1, 2]}
+    row = Finished(number=0, line=1, values=values, calls=[], error=None, cause=None)
     for itself in (True, False):
         tally = Tally(compares=True, judged_by_writer=itself)
         tally.add(row)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from structq.errors import InputError, RowError
@@ -14,7 +16,7 @@ def end_of(rows, **limit):
     """The number of the row at which the watch ended the run, and why."""
     watch = FailureWatch(limit=FailureLimit(**limit))
     for n, each in enumerate(rows, start=1):
-        if reason := watch.add(each):
+        if reason := watch.add(replace(each, number=n - 1)):
             return n, reason
     return None
 
@@ -74,3 +76,10 @@ def test_a_limit_is_a_share_or_a_number(text, limit):
 def test_what_is_neither_is_refused(text):
     with pytest.raises(InputError, match="must be a share such as 20%"):
         FailureLimit.parse(text)
+
+
+def test_bad_rows_that_are_refused_at_once_do_not_end_a_run_whose_first_row_is_on_its_way():
+    late = [row("a")] * 100
+    watch = FailureWatch()
+    assert not any(watch.add(replace(each, number=n)) for n, each in enumerate(late, start=1))
+    assert watch.add(replace(row(), number=0)) is None
