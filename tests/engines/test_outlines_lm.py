@@ -329,7 +329,7 @@ def test_words_that_are_names_or_values_are_no_keywords(model):
 
 
 def test_a_missing_package_is_named(model, monkeypatch):
-    from structq.engines import compared
+    from structq.engines.backends.outlines import compared
 
     def missing(_):
         raise ImportError("No module named 'xgrammar'")
