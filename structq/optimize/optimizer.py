@@ -20,7 +20,7 @@ from .budget import Budget
 from .configuration import configuration
 from .evaluator import Evaluator
 from .journal import Journal
-from .plain import as_metric
+from .plain import UNKNOWN, as_metric
 from .policy import FixedWeights, GainWeights
 from .proposers import Crossover, Library, Paraphrase, Proposer, Reflective
 from .result import Optimization, Progress
@@ -64,6 +64,8 @@ class TemplateOptimizer(Teleprompter):  # type: ignore[misc]
         level: Of the test: how often, at most, templates that are no better may pass for better.
         checkpoint: A file that gets every answer as it comes. If it is there already, the run goes
             on from it: no call is repeated, and the result is that of a run without a break.
+        metric_name: By what a checkpoint knows a metric that is a function, in place of its code
+            and the values that it uses; change it whenever the function computes something else.
         on_progress: Called with a ``Progress`` as the search goes on, in the caller's thread.
         search: In place of structq's own: called as ``template_search`` is.
 
@@ -92,6 +94,7 @@ class TemplateOptimizer(Teleprompter):  # type: ignore[misc]
         seed: int = 0,
         level: float = 0.05,
         checkpoint: str | Path | None = None,
+        metric_name: str | None = None,
         on_progress: Callable[[Progress], None] | None = None,
         search: Callable[..., Search] = template_search,
     ) -> None:
@@ -102,7 +105,13 @@ class TemplateOptimizer(Teleprompter):  # type: ignore[misc]
         _check_between(level, "level", 0, 1)
         if max_seconds is not None:
             _check_between(max_seconds, "max_seconds", 0, math.inf)
-        self.metric = as_metric(metric)
+        self.metric = as_metric(metric, metric_name)
+        if checkpoint is not None and (reason := self.metric.describe().get(UNKNOWN)):
+            raise InputError(
+                f"metric: a checkpoint cannot tell it from others: {reason} (give metric_name=, "
+                "and another one whenever it computes something else)",
+                field="metric",
+            )
         self.max_lm_calls = max_lm_calls
         self.max_seconds = max_seconds
         self.proposers = _check_proposers(proposer)
@@ -237,6 +246,12 @@ def _tuned(student: EvolQuality, result: Optimization) -> EvolQuality:
 
 def _check_proposers(proposer: Any) -> list[Proposer]:
     given = list(proposer) if isinstance(proposer, list | tuple) else [proposer]
+    if given and all(one == "crossover" for one in given):
+        raise InputError(
+            "proposer: crossover joins texts that others proposed (name another one beside it, as "
+            "in ['library', 'crossover'])",
+            field="proposer",
+        )
     if not given:
         raise InputError("proposer: there is none (at least one is needed)", field="proposer")
     return [_check_proposer(one) for one in given]

@@ -13,12 +13,16 @@ import dspy
 from structq.errors import InputError, shorten
 
 from .evaluator import Metric
+from .fingerprint import UnknownError, fingerprint
 from .metric import Measured
 
-__all__ = ["as_metric"]
+__all__ = ["UNKNOWN", "as_metric"]
+
+UNKNOWN = "unknown"
+"""Why a metric is known by nothing, in its description."""
 
 
-def as_metric(metric: Any) -> Metric:
+def as_metric(metric: Any, name: str | None = None) -> Metric:
     """The metric, or the function wrapped as one.
 
     Raises:
@@ -33,7 +37,7 @@ def as_metric(metric: Any) -> Metric:
             f"found {shorten(metric)}",
             field="metric",
         )
-    return _Plain(metric)
+    return _Plain(metric, name)
 
 
 class _Plain:
@@ -46,8 +50,9 @@ class _Plain:
     n_retries = 0
     failure_score = 0.0
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], name: str | None) -> None:
         self._function = function
+        self._name = name
 
     async def ameasure(self, instruction: str, response: str, evolved: str) -> Measured:
         example = dspy.Example(instruction=instruction, response=response)
@@ -69,7 +74,13 @@ class _Plain:
         return self
 
     def describe(self) -> dict[str, Any]:
-        return {"kind": "function", "name": getattr(self._function, "__qualname__", "?")}
+        """By what a checkpoint knows it: the name that it was given, or what it computes."""
+        if self._name is not None:
+            return {"kind": "function", "name": self._name}
+        try:
+            return {"kind": "function", "code": fingerprint(self._function)}
+        except UnknownError as error:
+            return {"kind": "function", UNKNOWN: str(error)}
 
     def _failed(self, reason: str) -> Measured:
         return Measured(gain=self.failure_score, n_calls=0, failure=reason)

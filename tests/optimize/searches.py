@@ -55,7 +55,7 @@ def tuning_script(request):
     """Evolves to "good" where the template says GOOD; scores what is good above the rest."""
     prompt = prompt_of(request)
     if request.config.response_format is None:
-        return f"Reply to {prompt}"
+        return f"Give {len(prompt)} more facts that matter to the reader."
     if "evolved_response" in schema_of(request):
         word = "good" if "GOOD" in prompt else "poor"
         return json.dumps({"evolved_response": f"{body_of(prompt, 'response')} {word}"})

@@ -112,7 +112,7 @@ def test_a_cut_last_line_is_removed_and_asked_again(cut):
         ({"max_lm_calls": 999}, ("max_lm_calls",)),
         ({"level": 0.01}, ("level",)),
         ({"n": 6}, ("trainset", "valset")),
-        ({"proposer": "crossover"}, ("proposer",)),
+        ({"proposer": ["library", "crossover"]}, ("proposer",)),
         ({"learn_weights": True}, ("learn_weights",)),
         ({"seed": 1, "level": 0.01}, ("level", "seed")),
     ],
