@@ -88,7 +88,8 @@ class _Command:
                 self._take(run, shard.of(rows), tally, view)
             finally:
                 run.stopping = True
-                written = self._write(tally)
+                ends = interrupted() or self.ended_by or run.gate.ended_by
+                written = self._write(tally, whole=not ends)
         if run.gate.ended_by is not None:
             self._end(run.gate.ended_by)
         self._summarise(run, tally, view)
@@ -156,11 +157,11 @@ class _Command:
     def _end(self, reason: str) -> None:
         self.ended_by = self.ended_by or reason
 
-    def _write(self, tally: Tally) -> bool:
+    def _write(self, tally: Tally, *, whole: bool) -> bool:
         """The output from the journal, where something came of the run."""
         from structq.runs.output import write_output
 
-        if self.journal is None or self.out == "-" or not (tally.n_rows or self.ended_by is None):
+        if self.journal is None or self.out == "-" or not (tally.n_rows or whole):
             return False
         if tally.n_rows == tally.n_failed and self.ended_by is not None and Path(self.out).exists():
             return False  # nothing better is there than what is

@@ -39,7 +39,7 @@ class EvolQuality(Settled, RowModule, settings=EvolSettings, options=EvolOptions
     concurrency.
 
     Args:
-        {settings}
+        settings: {settings}
         lm: A ``dspy.LM`` or a spec for ``structq.lm``; by default the LM that DSPy is configured
             with.
         n_in_flight: Most rows that ``process`` works on at once.

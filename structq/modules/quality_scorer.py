@@ -37,7 +37,7 @@ class QualityScorer(Settled, RowModule, settings=ScorerSettings, options=ScorerO
     scoring reads them once.
 
     Args:
-        {settings}
+        settings: {settings}
         lm: A ``dspy.LM`` or a spec for ``structq.lm``; by default the LM that DSPy is configured
             with.
         n_in_flight: Most rows that ``process`` works on at once.

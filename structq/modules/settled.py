@@ -74,7 +74,7 @@ class Settled:
         for name, field in settings.model_fields.items():
             setattr(cls, name, _Setting(name, field.description))
         lines = (f"{name}: {field.description}" for name, field in options.model_fields.items())
-        cls.__doc__ = (cls.__doc__ or "").replace("{settings}", "\n        ".join(lines))
+        cls.__doc__ = (cls.__doc__ or "").replace("settings: {settings}", "\n        ".join(lines))
 
     def change(self, **changes: Any) -> None:
         """Sets several settings at once; they are checked together.

@@ -14,7 +14,8 @@ from collections.abc import (
     Iterable,
     Iterator,
 )
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
+from functools import partial
 from typing import Any, TypeVar
 
 from structq.loops import loop_of_caller
@@ -99,19 +100,41 @@ def run_async(
         on_wait: Called now and then while the caller waits.
         wait_s: Time between two calls of ``on_wait``, in seconds.
     """
-    future = asyncio.run_coroutine_threadsafe(coroutine, loop_of_caller())
+    loop, future = loop_of_caller(), Future[Result]()
+    tasks: list[asyncio.Task[Result]] = []
+
+    def start() -> None:
+        tasks.append(loop.create_task(coroutine))
+        tasks[0].add_done_callback(partial(_hand_on, future))
+
+    def never() -> None:  # runs behind `start`, if that was scheduled before the interrupt came
+        if not tasks:
+            coroutine.close()
+            future.cancel()
+
     try:
         try:
+            loop.call_soon_threadsafe(start)
             while not wait((future,), wait_s).done:
                 on_wait()
         except KeyboardInterrupt:
             on_interrupt()
+            loop.call_soon_threadsafe(never)
             wait((future,))
             raise
         return future.result()
     except BaseException:
-        future.cancel()
+        loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])
         raise
+
+
+def _hand_on(future: Future[Result], task: asyncio.Task[Result]) -> None:
+    if task.cancelled():
+        future.cancel()
+    elif (error := task.exception()) is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(task.result())
 
 
 async def _next(results: AsyncIterator[Result]) -> Result:

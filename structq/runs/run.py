@@ -249,6 +249,8 @@ class Run:
         if self.journal is None or state is None:
             return None
         if state.digest != digest:
+            if state.cause is not None and not self.journal.answers(number):
+                return None  # it was refused as it was read then, and nobody was asked about it
             raise ResumeError(
                 f"{self.path}:{row.line}: is another row than in the journal {self.journal.path!r} "
                 "(only rows behind the last one may be new; --restart begins anew)",

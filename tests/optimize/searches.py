@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from statistics import fmean
+from zlib import crc32
 
 from structq import EvolQuality, QualityGain, QualityScorer, TemplateOptimizer
 from structq.optimize.trials import Ask, Evaluate, Trial
@@ -55,7 +56,7 @@ def tuning_script(request):
     """Evolves to "good" where the template says GOOD; scores what is good above the rest."""
     prompt = prompt_of(request)
     if request.config.response_format is None:
-        return f"Give {len(prompt)} more facts that matter to the reader."
+        return f"Give {crc32(prompt.encode())} more facts that matter to the reader."
     if "evolved_response" in schema_of(request):
         word = "good" if "GOOD" in prompt else "poor"
         return json.dumps({"evolved_response": f"{body_of(prompt, 'response')} {word}"})
