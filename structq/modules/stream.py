@@ -110,7 +110,7 @@ def run_async(
     def never() -> None:  # runs behind `start`, if that was scheduled before the interrupt came
         if not tasks:
             coroutine.close()
-            future.cancel()
+            _give_up(future)
 
     try:
         try:
@@ -128,9 +128,14 @@ def run_async(
         raise
 
 
+def _give_up(future: Future[Result]) -> None:
+    future.cancel()
+    future.set_running_or_notify_cancel()  # cancelling alone wakes nobody who waits
+
+
 def _hand_on(future: Future[Result], task: asyncio.Task[Result]) -> None:
     if task.cancelled():
-        future.cancel()
+        _give_up(future)
     elif (error := task.exception()) is not None:
         future.set_exception(error)
     else:

@@ -132,3 +132,38 @@ def test_orders_are_different_permutations(n_responses, n_orders):
     found = orders(n_responses, n_orders)
     assert len(set(found)) == len(found) == min(n_orders, {3: 6, 4: 24, 16: 40}[n_responses])
     assert all(sorted(order) == list(range(n_responses)) for order in found)
+
+
+ENDINGS = {
+    "the coroutine is cancelled": (
+        "async def work(): raise asyncio.CancelledError\n"
+        "try: run_async(work())\n"
+        "except BaseException as error: print(type(error).__name__)"
+    ),
+    "an interrupt before anything was scheduled": (
+        "loop = loops.loop_of_caller()\n"
+        "real = loop.call_soon_threadsafe\n"
+        "def interrupted(*arguments, **options):\n"
+        "    loop.call_soon_threadsafe = real\n"
+        "    raise KeyboardInterrupt\n"
+        "loop.call_soon_threadsafe = interrupted\n"
+        "async def work(): print('never')\n"
+        "try: run_async(work())\n"
+        "except BaseException as error: print(type(error).__name__)"
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    list(zip(ENDINGS.values(), ["CancelledError", "KeyboardInterrupt"], strict=True)),
+    ids=ENDINGS,
+)
+def test_a_caller_is_never_left_waiting(code, told):
+    head = (
+        "import asyncio\nfrom structq import loops\nfrom structq.modules.stream import run_async\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", head + code], capture_output=True, text=True, timeout=20, check=True
+    )
+    assert done.stdout.strip() == told
