@@ -102,7 +102,7 @@ def takes(
                     return None
                 return command(**values, given=given)
 
-            told = f" (finished rows, if any, are in {values['out']!r})" if "out" in values else ""
+            told = " (what was answered is kept: the same command goes on)" if config else ""
             raise typer.Exit(exit_code(action, options=fields, interrupted=told))
 
         own = inspect.signature(command, eval_str=True).parameters.values()

@@ -45,13 +45,7 @@ def run_over(
     journal = journal_of(out, settings.journal)
     if settings.dry_run:
         return _dry_run(make_task(), rows, limit=settings.limit, source=source)
-    check_output(
-        out,
-        None if settings.restart else journal,
-        overwrite=settings.overwrite or settings.restart,
-        format=formats[1],
-        source=source,
-    )
+    check_output(out, journal, overwrite=settings.overwrite, format=formats[1], source=source)
     task = make_task()
     # Failed rows are reported with their place: a second report would only break the bar.
     logging.getLogger("dspy").setLevel(logging.ERROR)
@@ -84,12 +78,9 @@ class _Command:
         total = count_rows(self.source, limit=self.settings.limit)
         view = RunView(title=type(self.task).__name__, total=total, quiet=self.settings.quiet)
         with view, _interruptible(run) as interrupted:
-            try:
-                self._take(run, shard.of(rows), tally, view)
-            finally:
-                run.stopping = True
-                ends = interrupted() or self.ended_by or run.gate.ended_by
-                written = self._write(tally, whole=not ends)
+            self._take(run, shard.of(rows), tally, view)
+            ends = interrupted() or self.ended_by or run.gate.ended_by
+            written = self._write(tally, whole=not ends)
         if run.gate.ended_by is not None:
             self._end(run.gate.ended_by)
         self._summarise(run, tally, view)
@@ -158,14 +149,18 @@ class _Command:
         self.ended_by = self.ended_by or reason
 
     def _write(self, tally: Tally, *, whole: bool) -> bool:
-        """The output from the journal, where something came of the run."""
+        """The output from the journal, where something came of the run.
+
+        A run that ended early writes every row that is finished, also those of an earlier one.
+        """
         from structq.runs.output import write_output
 
         if self.journal is None or self.out == "-" or not (tally.n_rows or whole):
             return False
         if tally.n_rows == tally.n_failed and self.ended_by is not None and Path(self.out).exists():
             return False  # nothing better is there than what is
-        write_output(self.journal, self.out, format=self.format, last=self.last)
+        last = self.last if whole else None
+        write_output(self.journal, self.out, format=self.format, last=last)
         return True
 
     def _summarise(self, run: Run, tally: Tally, view: RunView) -> None:

@@ -4,6 +4,7 @@ One SQLite file holds what one configuration has been answered: whoever goes on 
 for what is missing.
 """
 
+from structq.journal.lms import describe_lm
 from structq.journal.store import Journal, RowState
 
-__all__ = ["Journal", "RowState"]
+__all__ = ["Journal", "RowState", "describe_lm"]

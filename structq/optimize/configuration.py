@@ -9,10 +9,12 @@ from typing import Any
 
 import dspy
 
+from structq.journal import describe_lm
 from structq.modules import EvolQuality
 
 from .evaluator import Metric
-from .lms import describe_lm, describe_lms
+from .fingerprint import UnknownError, fingerprint
+from .lms import describe_lms
 from .proposers import Proposer
 from .rows import TuningRows
 
@@ -51,10 +53,19 @@ def configuration(
         "max_lm_calls": max_lm_calls,
         "seed": seed,
         "level": level,
-        "proposer": [type(proposer).__qualname__ for proposer in proposers],
+        "proposer": [_known_by(proposer) for proposer in proposers],
         "learn_weights": learn_weights,
         "proposer_lm": describe_lm(proposer_lm),
     }
+
+
+def _known_by(proposer: Proposer) -> str:
+    """A proposer by its class, and by what it was made with where that has a form."""
+    name = type(proposer).__qualname__
+    try:
+        return f"{name} {fingerprint(proposer)}"
+    except UnknownError:
+        return name
 
 
 def _digest(value: Any) -> str:

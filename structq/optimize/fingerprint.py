@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import sys
 import types
 from collections.abc import Mapping
 from hashlib import blake2b
@@ -57,13 +58,17 @@ def _form_of_callable(value: Any, inner: Any) -> Any:
         return ["partial", inner(value.func), inner(value.args), inner(value.keywords)]
     if isinstance(value, types.MethodType):
         return ["method", inner(value.__func__), inner(value.__self__)]
+    if _is_of_library(value):
+        return ["name", value.__module__, value.__qualname__]
     if isinstance(value, types.FunctionType):
         return ["function", *_function(value, inner)]
+    if isinstance(value, type):
+        return ["class", value.__qualname__, *_methods(value, inner)]
     if isinstance(value, types.CodeType):
         return ["code", value.co_code.hex(), value.co_names, inner(value.co_consts)]
     if isinstance(value, types.ModuleType):
         return ["module", value.__name__]
-    if isinstance(value, types.BuiltinFunctionType | type) or inspect.isroutine(value):
+    if inspect.isroutine(value):
         owner = getattr(value, "__self__", None)
         if isinstance(value, types.BuiltinFunctionType) and not isinstance(
             owner, types.ModuleType | type(None)
@@ -98,6 +103,32 @@ def _names(code: types.CodeType) -> set[str]:
     return names
 
 
+def _is_of_library(value: Any) -> bool:
+    """Whether it is a function or a class that somebody installed: its name says what it does."""
+    if not isinstance(value, types.FunctionType | type):
+        return False
+    root = (value.__module__ or "").partition(".")[0]
+    if root in sys.stdlib_module_names or root == "structq":
+        return root != "__main__"
+    file = getattr(sys.modules.get(root), "__file__", None) or ""
+    return "site-packages" in file or "dist-packages" in file
+
+
+def _methods(kind: type, inner: Any) -> list[Any]:
+    """What a class and those it is made from define."""
+    own = {
+        name: getattr(one, "__func__", getattr(one, "fget", one))
+        for name, one in sorted(vars(kind).items())
+        if isinstance(one, types.FunctionType | staticmethod | classmethod | property)
+    }
+    plain = {
+        name: one
+        for name, one in sorted(vars(kind).items())
+        if isinstance(one, bool | int | float | str) and not name.startswith("__")
+    }
+    return [inner(own), inner(plain), inner(list(kind.__bases__))]
+
+
 def _state(value: Any, inner: Any) -> Any:
     """An object by its type and what it holds."""
     kind = type(value)
@@ -109,7 +140,6 @@ def _state(value: Any, inner: Any) -> Any:
             return ["object", name, inner(getattr(value, say)())]
     if kind.__module__ == "re" and hasattr(value, "pattern"):
         return ["pattern", inner(value.pattern), value.flags]
-    called = [inner(kind.__call__)] if callable(value) and "__call__" in vars(kind) else []
     if hasattr(value, "__dict__"):
-        return ["object", name, inner(vars(value)), *called]
+        return ["object", inner(kind), inner(vars(value))]
     raise UnknownError(f"it holds an object of {name}, which says nothing of itself")

@@ -13,19 +13,15 @@ from typing import Any, TypeVar
 import dspy
 from dspy.utils.exceptions import is_retryable_lm_error
 
+from structq.journal import describe_lm
 from structq.modules.rows import RowModule
 
 __all__ = [
-    "bare_copy", "bare_lm", "count_calls", "describe_lm", "describe_lms", "is_transient",
+    "bare_copy", "bare_lm", "count_calls", "describe_lms", "is_transient",
     "n_retries",
 ]  # fmt: skip
 
 Module = TypeVar("Module", bound=RowModule)
-
-_TOLD = (
-    "temperature", "max_tokens", "max_completion_tokens", "top_p", "top_k", "seed", "stop",
-    "frequency_penalty", "presence_penalty", "reasoning_effort",
-)  # fmt: skip
 
 
 def bare_lm(lm: dspy.BaseLM) -> dspy.BaseLM:
@@ -68,15 +64,9 @@ def is_transient(error: BaseException) -> bool:
 
 def count_calls(calls: Iterable[Mapping[str, Any]]) -> int:
     """LM calls in the records of ``metadata["calls"]`` or of an error."""
-    return sum(int(call.get("attempts") or 1) for call in calls)
+    return sum(int(call.get("attempts", 1)) for call in calls)
 
 
 def describe_lms(module: RowModule) -> list[dict[str, Any]]:
     """The LMs that would answer the module now."""
     return [describe_lm(lm) for lm in module.answering_lms()]
-
-
-def describe_lm(lm: dspy.BaseLM) -> dict[str, Any]:
-    """What an LM's answers depend on, without addresses and secrets."""
-    options = {name: lm.kwargs[name] for name in _TOLD if lm.kwargs.get(name) is not None}
-    return {"model": lm.model, **options}

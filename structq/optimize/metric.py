@@ -15,6 +15,7 @@ from structq.modules.quality_scorer import QualityScorer
 from structq.modules.scale import labels_of
 from structq.texts import n_words
 
+from .fingerprint import fingerprint
 from .lms import bare_copy, count_calls, describe_lms, is_transient, n_retries
 
 __all__ = ["Measured", "QualityGain"]
@@ -168,13 +169,13 @@ class QualityGain:
     def describe(self) -> dict[str, Any]:
         """What its values depend on, as JSON values."""
         return {
-            "kind": type(self).__qualname__,
+            "kind": fingerprint(type(self)),
             "length_penalty": self.length_penalty,
             "failure_score": self._failure_score,
             "shifted": self.shifted,
             "seed": self.seed,
             "criteria": self.scorer.score.signature.instructions,
-            "demos": len(self.scorer.score.demos),
+            "demos": fingerprint([dict(demo) for demo in self.scorer.score.demos]),
             "scorer": self.scorer.settings.dump_state(),
             "lms": describe_lms(self.scorer),
         }

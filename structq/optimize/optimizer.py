@@ -246,7 +246,7 @@ def _tuned(student: EvolQuality, result: Optimization) -> EvolQuality:
 
 def _check_proposers(proposer: Any) -> list[Proposer]:
     given = list(proposer) if isinstance(proposer, list | tuple) else [proposer]
-    if given and all(one == "crossover" for one in given):
+    if given and all(one == "crossover" or isinstance(one, Crossover) for one in given):
         raise InputError(
             "proposer: crossover joins texts that others proposed (name another one beside it, as "
             "in ['library', 'crossover'])",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Any, Protocol
 
+from structq.journal import describe_lm
 from structq.version import __version__
 
 __all__ = ["answers_depend_on", "shape_of"]
@@ -15,8 +15,6 @@ __all__ = ["answers_depend_on", "shape_of"]
 _SHAPING = ("num_evolutions", "store_evolutions", "include_original_response")
 """Settings that add questions or columns, and change no answer that is there."""
 _FREE = (*_SHAPING, "max_attempts")
-_SECRET = re.compile(r"key$|token$|secret|password|headers|credential", re.IGNORECASE)
-_OF_TRANSPORT = ("timeout", "deadline_s", "num_retries", "max_retry_after_s")
 _OF_PREDICTORS = ("lm", "lm_state", "traces", "train")
 
 
@@ -40,7 +38,7 @@ def answers_depend_on(program: Program) -> dict[str, Any]:
         else:
             facts |= {f"{part}.{n}": v for n, v in state.items() if n not in _FREE}
     for i, lm in enumerate(program.answering_lms()):
-        facts["lm" if i == 0 else f"lm {i + 1}"] = _lm(lm)
+        facts["lm" if i == 0 else f"lm {i + 1}"] = describe_lm(lm)
     return facts
 
 
@@ -59,19 +57,6 @@ def _parts(program: Program) -> Iterable[tuple[str, Mapping[str, Any]]]:
     for part, state in program.dump_state().items():
         if isinstance(state, Mapping) and part != "metadata":
             yield part, state
-
-
-def _lm(lm: Any) -> dict[str, Any]:
-    options = {
-        name: value
-        for name, value in dict(getattr(lm, "kwargs", {})).items()
-        if value is not None and not _SECRET.search(name)
-    }
-    engine = getattr(lm, "engine", None)
-    own = getattr(engine, "penalties", None) or getattr(lm, "connection", None) or {}
-    kept = {n: v for n, v in own.items() if n not in _OF_TRANSPORT and v is not None}
-    told = {"model": str(getattr(lm, "model", lm)), **options, **kept}
-    return json.loads(json.dumps(told, default=repr))  # type: ignore[no-any-return]
 
 
 def _digest(value: Any) -> str:

@@ -200,12 +200,13 @@ class Gate:
             self._changed(account)
             raise error
         asked = float(getattr(error, "retry_after", None) or 0.0)
+        too_long = asked > self.settings.longest_wait_s  # this row's affair: the others go on
         if kind == "rate":
-            pace.refuse(now, started=started, retry_after_s=asked)
+            pace.refuse(now, started=started, retry_after_s=0.0 if too_long else asked)
         else:
             pace.fail(now, answered=kind == "server")
         self._changed(account)
-        if asked > self.settings.longest_wait_s:
+        if too_long:
             error.args = (
                 f"{error} (it asks to wait {asked:,.0f} s, and at most "
                 f"{self.settings.longest_wait_s:,.0f} s are waited)",
@@ -244,16 +245,18 @@ class Gate:
 
 @dataclass(kw_only=True)
 class RowClock:
-    """How long a row has been worked on, without the time that its server was down."""
+    """How long a row's calls have been sent again, without the time that its server was down."""
 
-    started: float = field(default_factory=time.monotonic)
-    """On the monotonic clock, in seconds."""
+    started: float | None = None
+    """Its first failure, on the monotonic clock, in seconds: waiting for a turn is no failure."""
     s_down_before: float | None = None
     """What the server had been down before the row's first failure."""
 
     def age_s(self, now: float, pace: Pace) -> float:
         """Seconds that count against the deadline."""
         down = pace.s_down + (now - pace.down_since if pace.down_since is not None else 0.0)
+        if self.started is None:
+            self.started = now
         if self.s_down_before is None:
             self.s_down_before = down
         return now - self.started - (down - self.s_down_before)

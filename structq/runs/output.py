@@ -49,12 +49,12 @@ def check_output(
         )
 
 
-def write_output(journal: Journal, out: str, *, format: str | None, last: int) -> None:
-    """Writes the finished rows up to number ``last``, in order; the old file stays until then."""
+def write_output(journal: Journal, out: str, *, format: str | None, last: int | None) -> None:
+    """Writes the finished rows, up to number ``last``, in order; the old file stays until then."""
 
     def lines() -> Iterator[str]:
         for number, line in journal.outputs():
-            if number > last:
+            if last is not None and number > last:
                 return
             yield line
 

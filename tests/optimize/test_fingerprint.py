@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from structq.errors import InputError, ResumeError
-from structq.optimize import TemplateOptimizer
+from structq.modules import QualityScorer
+from structq.optimize import QualityGain, TemplateOptimizer
 from structq.optimize.fingerprint import UnknownError, fingerprint
+from structq.optimize.proposers import Crossover, Library
 from tests.optimize.searches import make_rows, make_student, small_search
-from tests.scripted import ScriptedEngine
+from tests.scripted import ScriptedEngine, make_lm
 
 SCALE = 1
 
@@ -51,6 +53,35 @@ def nested(sign):
     return outer
 
 
+class Helped(Longer):
+    def __call__(self, example, prediction):
+        return self.helper()
+
+    def helper(self):
+        return 1
+
+
+class Hindered(Helped):
+    def helper(self):
+        return -1
+
+
+class Statics:
+    class Up:
+        @staticmethod
+        def of(value):
+            return value
+
+    class Down:
+        @staticmethod
+        def of(value):
+            return -value
+
+
+def calling(kind):
+    return lambda e, p: kind.of(len(p.evolved_response))
+
+
 PAIRS = {
     "lambdas": (lambda e, p: len(p.evolved_response), lambda e, p: -len(p.evolved_response)),
     "constants": (lambda e, p: 1.0, lambda e, p: 2.0),
@@ -64,6 +95,8 @@ PAIRS = {
     "nested": (nested(1), nested(2)),
     "arrays": (closing_over(np.ones(2)), closing_over(np.zeros(2))),
     "patterns": (closing_over(re.compile("a")), closing_over(re.compile("b"))),
+    "helpers of objects": (Helped(1), Hindered(1)),
+    "methods of classes": (calling(Statics.Up), calling(Statics.Down)),
     "sets": (closing_over({"a", "b"}), closing_over({"a", "c"})),
 }
 
@@ -128,6 +161,37 @@ def test_a_name_of_ones_own_decides(tmp_path):
         compile_with(one, tmp_path / "c", metric_name="another")
 
 
-def test_crossover_alone_is_refused_where_it_is_given():
+@pytest.mark.parametrize("proposer", ["crossover", ["crossover"], Crossover(), [Crossover()]])
+def test_crossover_alone_is_refused_however_it_is_given(proposer):
     with pytest.raises(InputError, match="joins texts that others proposed"):
-        TemplateOptimizer(PAIRS["lambdas"][0], max_lm_calls=9, proposer="crossover")
+        TemplateOptimizer(PAIRS["lambdas"][0], max_lm_calls=9, proposer=proposer)
+
+
+def test_proposers_of_other_settings_are_told_apart(tmp_path):
+    metric = PAIRS["lambdas"][0]
+    compile_with(metric, tmp_path / "c", proposer=Library(n_sentences=1))
+    with pytest.raises(ResumeError, match="proposer"):
+        compile_with(metric, tmp_path / "c", proposer=Library(n_sentences=5))
+
+
+def judged_by(demos=(), **options):
+    scorer = QualityScorer(lm=make_lm(ScriptedEngine(), **options))
+    scorer.score.demos = list(demos)
+    return QualityGain(scorer).describe()
+
+
+class OwnGain(QualityGain):
+    def __init__(self, scorer, sign):
+        super().__init__(scorer)
+
+
+def test_judges_are_told_apart_by_their_demos_and_by_options_of_their_lm():
+    one, other = ({"instruction": "a", "scores": [n]} for n in (1, 2))
+    assert judged_by([one]) == judged_by([dict(one)])
+    assert judged_by([one]) != judged_by([other])
+    assert judged_by(extra_body={"min_p": 0.1}) != judged_by(extra_body={"min_p": 0.2})
+
+
+def test_another_gain_of_ones_own_is_another_metric():
+    scorer = QualityScorer(lm=make_lm(ScriptedEngine()))
+    assert OwnGain(scorer, 1).describe() != QualityGain(scorer).describe()

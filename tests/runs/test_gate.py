@@ -226,3 +226,27 @@ def test_a_call_that_is_cancelled_gives_its_place_back():
         return await gate.call("a", failing(), row=RowClock())
 
     assert asyncio.run(calls()) == "answer"
+
+
+def test_a_wait_beyond_the_limit_holds_up_no_other_row(quick):
+    gate = make_gate()
+
+    async def calls():
+        asked = error_of(RATE, retry_after=86_400)
+        with pytest.raises(LMError):
+            await gate.call("a", failing(asked), row=RowClock())
+        return gate.status[0][1].wait_s(time.monotonic())
+
+    assert asyncio.run(calls()) == 0
+
+
+def test_waiting_for_a_turn_does_not_count_against_the_deadline():
+    gate = make_gate(deadline_s=10.0)
+    row = RowClock()
+    row.age_s(time.monotonic() - 1, gate_pace(gate))
+    assert row.age_s(time.monotonic(), gate_pace(gate)) < 2
+
+
+def gate_pace(gate):
+    asyncio.run(gate.call("a", failing(), row=RowClock()))
+    return gate.status[0][1]
