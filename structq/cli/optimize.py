@@ -31,9 +31,9 @@ _File = Annotated[str | None, Shown("PATH")]
 class TuningSettings(Settings):
     """What may be said about a search for templates."""
 
-    proposer: Annotated[list[str], Shown("library|reflective|paraphrase|crossover")] = Field(
+    proposer: Annotated[list[str], Shown("auto|library|reflective|paraphrase|crossover")] = Field(
         default_factory=list,
-        description="Source of new sentences, by default the library; may be given several times.",
+        description="Who writes new sentences, by default all that can; may be given several times.",
     )
     scorer_lm: _Lm = Field(default=None, description="The judge; by default --lm.")
     proposer_lm: _Lm = Field(
@@ -54,11 +54,10 @@ class TuningSettings(Settings):
     length_penalty: float = Field(
         default=0.0, ge=0, description="Taken off the gain for each 100 added words."
     )
-    learn_weights: bool = Field(default=False, description="Draw better mutations more often, too.")
     seed: int = Field(default=0, ge=0, le=MAX_SEED, description="Fixes every draw of the search.")
 
 
-_OPTIMIZERS = ("max_seconds", "level", "learn_weights", "seed", "checkpoint")
+_OPTIMIZERS = ("max_seconds", "level", "seed", "checkpoint")
 
 
 @takes(
@@ -99,7 +98,7 @@ def optimize(
         optimizer = structq.TemplateOptimizer(
             structq.QualityGain(judge, length_penalty=settings.length_penalty),
             max_lm_calls=max_lm_calls,
-            proposer=settings.proposer or "library",
+            proposer=settings.proposer or "auto",
             proposer_lm=open_lm(settings.proposer_lm),
             on_progress=view.show,
             **{name: getattr(settings, name) for name in _OPTIMIZERS},

@@ -8,9 +8,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.table import Table
 
 from structq.cli.terminal import View, cell, one_line, two_columns
-from structq.optimize.result import Optimization
+from structq.optimize.result import Gain, Optimization
 from structq.optimize.result import Progress as Standing
-from structq.optimize.verdict import Gain
 
 __all__ = ["OptimizeView", "result_lines"]
 

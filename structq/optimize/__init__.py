@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .metric import QualityGain
     from .optimizer import TemplateOptimizer
+    from .quality_gain import QualityGain
     from .result import Optimization, Progress
 
 __all__ = ["Optimization", "Progress", "QualityGain", "TemplateOptimizer"]
@@ -19,7 +19,7 @@ __all__ = ["Optimization", "Progress", "QualityGain", "TemplateOptimizer"]
 _HOMES = {
     "Optimization": "result",
     "Progress": "result",
-    "QualityGain": "metric",
+    "QualityGain": "quality_gain",
     "TemplateOptimizer": "optimizer",
 }
 

@@ -1,85 +1,133 @@
 """The one test of a search: does the candidate beat the seed on rows that nobody has looked at?
 
-``draw_pairs`` plans it, ``judge`` decides it. The unit is the row: the mean over the row's pairs of
-what the candidate gains less what the seed gains. Where both programs would draw the same mutation
-with the same template the difference is zero by definition and costs nothing.
-
-Sign-flip, t and studentised bootstrap were compared by ``python benchmarks/acceptance.py --repeats
-1000``: on the null simulator they rejected .046/.047/.047 at 6 rows, .051/.052/.045 at 10 and
-.051/.052/.052 at 35 (two standard errors: .014), and their power was the same within error. The
-sign-flip is used: under the null the programs' names can be exchanged on every row, and so it needs
-neither a normal distribution nor many rows.
+The unit is the row: the mean over the row's pairs of what the candidate gains less what the seed
+gains. It is a sign-flip test: under the null the two can be exchanged on every row, and so it
+needs neither a normal distribution nor many rows.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import NormalDist
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from statistics import NormalDist, fmean
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .verdict import Gain
+from structq.texts import n_words
 
-__all__ = ["Pair", "Test", "adjust", "draw_pairs", "gain_of", "n_rows_to_settle", "p_value"]
+from .result import Change, Gain, Verdict
+from .trials import Outcome, Space, Trial
+
+__all__ = ["MIN_ROWS", "adjust", "gain_of", "judge", "p_value", "plan_pairs"]
 
 Floats = NDArray[np.float64]
-Test = Literal["sign-flip", "t", "bootstrap"]
 
+MIN_ROWS = 5
+"""Five signs can be flipped in 32 ways: with fewer rows no test reaches 5 %."""
 _N_FLIPS = 9_999
 _POWER = 0.8
 _FEWEST_TO_ADJUST = 15
+_N_SHOWN = 5
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pair:
-    """Two trials on one row: the mutation that each program draws there."""
+def plan_pairs(
+    space: Space, best: Mapping[str, str], n_pairs: int, n_rows: int, rng: np.random.Generator
+) -> list[tuple[Trial, Trial]]:
+    """Candidate and seed on the same rows, each group as often as its weight says.
 
-    row: int
-    """Index into the validation rows."""
-    candidate: int
-    """Number of the candidate's mutation."""
-    seed: int
-    """Number of the seed's."""
-
-
-def draw_pairs(
-    n_pairs: int,
-    n_rows: int,
-    candidate: Sequence[float],
-    seed: Sequence[float],
-    rng: np.random.Generator,
-) -> list[Pair]:
-    """Pairs whose mean difference is the difference of the programs under their own draws.
-
-    Rows are taken in random order, each once before any comes again. Both programs draw with the
-    same number, so that equal weights mean the same mutation; over all pairs the numbers are spread
-    evenly, and so is each row's share of them.
-
-    Args:
-        n_pairs: How many; fewer come back if there are no more different ones.
-        n_rows: Validation rows.
-        candidate: Weight of each mutation in the candidate.
-        seed: The same for the seed.
-        rng: Source of the order.
+    Rows are taken in random order, each once before any comes again, and no row meets a group
+    twice. Where the two have the same texts there is nothing to ask, and nothing comes back.
     """
-    if n_rows < 1 or n_pairs < 1:
-        return []
-    ends = [np.cumsum(np.asarray(w) / np.sum(w)) for w in (candidate, seed)]
+    ends = np.cumsum(np.asarray(space.weights) / np.sum(space.weights))
     order = rng.permutation(n_rows)
-    n_rounds = min(math.ceil(n_pairs / n_rows), len(ends[0]))
+    n_rounds = min(math.ceil(n_pairs / n_rows), len(ends)) if n_rows else 0
     # Row i starts at its own place on the circle, later rounds go on by equal steps.
-    starts = (rng.permutation(n_rows) + rng.random()) / n_rows
-    pairs = []
+    starts = (rng.permutation(n_rows) + rng.random()) / max(n_rows, 1)
+    places: dict[tuple[int, int], None] = {}
     for step in range(n_rounds):
         for row in order.tolist():
             u = (starts[row] + step / n_rounds) % 1.0
-            mine, theirs = (int(min(np.searchsorted(e, u, side="right"), len(e) - 1)) for e in ends)
-            pairs.append(Pair(row=row, candidate=mine, seed=theirs))
-    return pairs[:n_pairs]
+            group = int(min(np.searchsorted(ends, u, side="right"), len(ends) - 1))
+            places[row, group] = None
+    return [
+        (_trial(space.groups[group], best, row), _trial(space.groups[group], space.templates, row))
+        for row, group in list(places)[:n_pairs]
+    ]
+
+
+def _trial(names: Sequence[str], texts: Mapping[str, str], row: int) -> Trial:
+    return Trial(texts=tuple((name, texts[name]) for name in names), split="val", row=row)
+
+
+def judge(
+    pairs: Sequence[tuple[Outcome, Outcome]], *, level: float, rng: np.random.Generator
+) -> tuple[Verdict, dict[str, Gain]]:
+    """The verdict, and the gain of each group that has rows of its own."""
+    readings = [
+        0.0 if a.original is None or b.original is None else a.original - b.original
+        for a, b in pairs
+    ]
+    differences = adjust([a.gain - b.gain for a, b in pairs], readings)
+    by_row: dict[int, list[float]] = {}
+    by_group: dict[str, list[float]] = {}
+    for (mine, _), difference in zip(pairs, differences, strict=True):
+        by_row.setdefault(mine.trial.row, []).append(difference)
+        names = ", ".join(name for name, _ in mine.trial.texts)
+        by_group.setdefault(names, []).append(difference)
+    gains = {names: gain for names, found in by_group.items() if (gain := gain_of(found))}
+    rows = [fmean(found) for found in by_row.values()]
+    verdict = _decide(rows, len(pairs), sum(a.n_calls + b.n_calls for a, b in pairs), level, rng)
+    return replace(verdict, **_costs(pairs)), gains if len(gains) > 1 else {}
+
+
+def _decide(
+    rows: list[float], n_pairs: int, n_calls: int, level: float, rng: np.random.Generator
+) -> Verdict:
+    gain, n = gain_of(rows), len(rows)
+    if n < MIN_ROWS:
+        reason = f"{n} validation rows are too few for a test (at least {MIN_ROWS} are needed)"
+        return Verdict(accepted=False, reason=reason, gain=gain)
+    p = p_value(rows, rng)
+    if p <= level:
+        reason = f"better than the seed on {n} validation rows (p = {p:.4f})"
+        return Verdict(accepted=True, reason=reason, gain=gain, p_value=p)
+    wanted = _n_rows_to_settle(rows, level)
+    if wanted is None:
+        reason = f"not better than the seed on {n} validation rows (p = {p:.4f})"
+        return Verdict(accepted=False, reason=reason, gain=gain, p_value=p)
+    calls = math.ceil(wanted * n_pairs / n * max(n_calls / n_pairs, 1))
+    reason = (
+        f"looks better by {fmean(rows):+.3f}, but {n} validation rows do not prove it "
+        f"(p = {p:.4f}); about {calls} calls on {wanted} rows would settle it"
+    )
+    return Verdict(accepted=False, reason=reason, gain=gain, p_value=p, n_calls_to_settle=calls)
+
+
+def _costs(pairs: Sequence[tuple[Outcome, Outcome]]) -> dict[str, Any]:
+    """What a person wants to know beside the mean."""
+    whole = [(a, b) for a, b in pairs if a.evolved is not None and b.evolved is not None]
+    facts: dict[str, Any] = {}
+    if whole:
+        words = [fmean(n_words(o.evolved or "") for o in side) for side in zip(*whole, strict=True)]
+        facts["n_words"] = (round(words[1]), round(words[0]))
+    if pairs:
+        calls = [round(fmean(o.n_calls for o in side), 2) for side in zip(*pairs, strict=True)]
+        facts["n_calls"] = (calls[1], calls[0])
+    changes = sorted((_change(a, b) for a, b in pairs), key=lambda change: -change.gain)
+    facts["helped"] = tuple(c for c in changes if c.gain > 0)[:_N_SHOWN]
+    facts["hurt"] = tuple(c for c in reversed(changes) if c.gain < 0)[:_N_SHOWN]
+    return facts
+
+
+def _change(mine: Outcome, theirs: Outcome) -> Change:
+    return Change(
+        row=mine.trial.row, gain=mine.gain - theirs.gain,
+        names=tuple(name for name, _ in mine.trial.texts),
+        before=theirs.evolved, after=mine.evolved,
+    )  # fmt: skip
 
 
 def adjust(differences: Sequence[float], readings: Sequence[float]) -> list[float]:
@@ -102,21 +150,13 @@ def adjust(differences: Sequence[float], readings: Sequence[float]) -> list[floa
     return [float(value) for value in d - (d @ c) / square * c]
 
 
-def p_value(differences: Sequence[float] | Floats, test: Test, rng: np.random.Generator) -> float:
+def p_value(differences: Sequence[float] | Floats, rng: np.random.Generator) -> float:
     """One-sided p-value of "the mean difference is above zero"."""
     d = np.asarray(differences, dtype=np.float64)
-    n = len(d)
-    if n < 2 or not np.any(d):
+    if len(d) < 2 or not np.any(d):
         return 1.0
-    if test == "t":
-        spread = float(d.std(ddof=1))
-        return _t_tail(float(d.mean()) / (spread / math.sqrt(n)), n - 1) if spread else 0.5**n
-    if test == "bootstrap":
-        return _bootstrap(d, rng)
-    # Under the null the two programs could change names on any row: signs are exchangeable.
-    signs = rng.integers(0, 2, size=(_N_FLIPS, n), dtype=np.int8) * 2 - 1
-    flipped = signs @ d
-    return (1 + int((flipped >= d.sum() - 1e-12).sum())) / (_N_FLIPS + 1)
+    signs = rng.integers(0, 2, size=(_N_FLIPS, len(d)), dtype=np.int8) * 2 - 1
+    return (1 + int((signs @ d >= d.sum() - 1e-12).sum())) / (_N_FLIPS + 1)
 
 
 def gain_of(differences: Sequence[float] | Floats) -> Gain | None:
@@ -129,7 +169,7 @@ def gain_of(differences: Sequence[float] | Floats) -> Gain | None:
     return Gain(mean=mean, low=mean - half, high=mean + half, n=len(d))
 
 
-def n_rows_to_settle(differences: Sequence[float] | Floats, level: float) -> int | None:
+def _n_rows_to_settle(differences: Sequence[float] | Floats, level: float) -> int | None:
     """Rows with which a test would accept in 80 % of cases, were the estimate the truth."""
     d = np.asarray(differences, dtype=np.float64)
     mean = float(d.mean()) if len(d) else 0.0
@@ -140,34 +180,10 @@ def n_rows_to_settle(differences: Sequence[float] | Floats, level: float) -> int
     return max(2, math.ceil((reach * float(d.std(ddof=1)) / mean) ** 2))
 
 
-def _bootstrap(d: Floats, rng: np.random.Generator) -> float:
-    """Of the studentised mean, resampled from the differences moved to mean zero."""
-    n = len(d)
-    found = _student(d[None, :])[0]
-    centred = d - d.mean()
-    drawn = centred[rng.integers(0, n, size=(1_999, n))]
-    return (1 + int((_student(drawn) >= found).sum())) / 2_000
-
-
-def _student(rows: Floats) -> Floats:
-    spread = rows.std(axis=1, ddof=1)
-    return np.asarray(rows.mean(axis=1) / np.maximum(spread, 1e-12) * math.sqrt(rows.shape[1]))
-
-
-def _t_tail(t: float, df: int) -> float:
-    """P(T > t), by integrating the density over its angle: t = sqrt(df) tan(angle)."""
-    # The density of the angle is cos(angle) ** (df - 1), which a fine grid integrates exactly
-    # enough: the error is below 1e-9 for every df.
+def _t_quantile(p: float, df: int) -> float:
+    """The t at which P(T < t) = p, by the distribution of its angle: t = sqrt(df) tan(angle)."""
+    # The density of the angle is cos(angle) ** (df - 1): a fine grid is exact enough.
     angles = np.linspace(-np.pi / 2, np.pi / 2, 20_001)
     density = np.cos(angles) ** (df - 1)
     below = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
-    return float(1 - np.interp(math.atan(t / math.sqrt(df)), angles, below / below[-1]))
-
-
-def _t_quantile(p: float, df: int) -> float:
-    """The t at which P(T < t) = p, by bisection."""
-    low, high = -1e4, 1e4
-    for _ in range(80):
-        middle = (low + high) / 2
-        low, high = (middle, high) if 1 - _t_tail(middle, df) < p else (low, middle)
-    return (low + high) / 2
+    return math.sqrt(df) * math.tan(float(np.interp(p, below / below[-1], angles)))

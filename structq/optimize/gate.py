@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from structq.errors import TemplateError
 from structq.templates import check_mutation
 
-from .sentences import split_sentences
+from .sentences import split_sentences, units_of
 
 __all__ = ["MAX_CHARS", "MAX_SENTENCE_CHARS", "Proposal", "check_proposal", "praises_itself"]
 
@@ -160,7 +160,7 @@ def check_proposal(text: object) -> Proposal:
             return Proposal(refusal=f"has a sentence that is too long: {found}")
     if not any(char.isalpha() for char in text):
         return Proposal(refusal="holds no word")
-    return Proposal(sentences=tuple(sentences))
+    return Proposal(sentences=tuple(units_of(text)))
 
 
 def check_template(text: str, name: str) -> str | None:

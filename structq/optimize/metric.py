@@ -1,240 +1,157 @@
-"""QualityGain: what an evolution is worth to a scorer, beside the response that it began with."""
+"""What an output is worth: agreement with labels, and any function of the user's."""
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from hashlib import blake2b
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import fmean
+from typing import Any, Protocol
 
 import dspy
 
-from structq.errors import InputError, StructqError, shorten
-from structq.modules.quality_scorer import QualityScorer
-from structq.modules.scale import labels_of
-from structq.texts import n_words
+from structq.errors import InputError, shorten
+from structq.journal.fingerprint import UnknownError, fingerprint
 
-from .fingerprint import fingerprint
-from .lms import bare_copy, count_calls, describe_lms, is_transient, n_retries
+from .budget import Gate
 
-__all__ = ["Measured", "QualityGain"]
+__all__ = ["UNKNOWN", "Measured", "Metric", "agreement", "as_metric"]
+
+UNKNOWN = "unknown"
+"""Why a metric is known by nothing, in its description."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """The gain of one evolution."""
+    """What one output is worth."""
 
     gain: float
-    """From -1 to 1, or from 0 to 1 where the metric is shifted; the set score on failure."""
-    n_calls: int
-    """LM calls that it cost, failures included."""
+    """Higher is better; the set score on failure."""
     failure: str | None = None
     """Why there is no score."""
     scores: tuple[float, float] | None = None
     """Of the original and of the evolution, on the scorer's scale."""
-    transient: bool = False
-    """Whether it failed for a reason that may pass, such as a busy server."""
-    retry_after: float | None = None
-    """Seconds after which the server wants to be asked again, where it said so."""
+    feedback: str | None = None
+    """What the metric said of it."""
 
 
-class QualityGain:
-    """Score of the evolved response less that of the original, both seen in one list.
-
-    Expected scores where the LM measures them, else plain ones. The difference is divided by the
-    width of the scale, so that it lies from -1 to 1. Which of the two comes first is drawn for each
-    row from its content: a scorer that likes the first place gains nothing on average. With
-    ``QualityScorer(permutations=2)`` every pair is asked in both orders.
-
-    Args:
-        scorer: The judge; ``QualityScorer()`` by default.
-        length_penalty: Taken off for each 100 words that the evolution is longer than the original,
-            so that saying more is not enough to win.
-        failure_score: The gain of an evolution that failed or cannot be scored, as a signed gain.
-        shifted: Gains from 0 to 1, with 0.5 for no difference. ``dspy.GEPA`` needs this: it fails
-            on negative scores.
-        seed: Fixes the orders.
-
-    Attributes:
-        max_calls: Most LM calls that one measurement makes, if the LM itself retries nothing.
-
-    Raises:
-        InputError: A value is wrong; the message names it.
-
-    Example:
-        >>> metric = QualityGain(QualityScorer(scale=(1, 6), lm="nano"), length_penalty=0.05)
-        >>> metric(dspy.Example(instruction="Name a tree.", response="Oak."), prediction)
-    """
-
-    def __init__(
-        self,
-        scorer: QualityScorer | None = None,
-        *,
-        length_penalty: float = 0.0,
-        failure_score: float = -1.0,
-        shifted: bool = False,
-        seed: int = 0,
-    ) -> None:
-        if not (scorer is None or isinstance(scorer, QualityScorer)):
-            raise InputError(
-                f"scorer: must be a QualityScorer, found {shorten(scorer)}", field="scorer"
-            )
-        self.scorer = QualityScorer() if scorer is None else scorer
-        self.length_penalty = _check_number(length_penalty, "length_penalty", 0.0, math.inf)
-        self._failure_score = _check_number(failure_score, "failure_score", -1.0, 1.0)
-        self.shifted = shifted
-        self.seed = seed
-
-    @property
-    def failure_score(self) -> float:
-        """What a failure counts as, on the range of the metric."""
-        return self._on_range(self._failure_score)
+class Metric(Protocol):
+    """What an output is worth; ``QualityGain`` is one."""
 
     @property
     def max_calls(self) -> int:
         """Most LM calls that one measurement makes, if the LM itself retries nothing."""
-        alone = self.scorer.scoring == "independent"
-        n_prompts = 2 if alone else min(self.scorer.permutations, 2)
-        return int(n_prompts * self.scorer.max_attempts)
 
     @property
-    def n_retries(self) -> int:
-        """How often the judge's LM would repeat a request that failed for a passing reason."""
-        return n_retries(self.scorer)
+    def failure_score(self) -> float:
+        """What a row counts that has no output or no score."""
 
-    def __call__(
-        self,
-        example: Any,
-        prediction: Any,
-        trace: object = None,
-        pred_name: str | None = None,
-        pred_trace: object = None,
-    ) -> Any:
-        """The gain of a prediction of ``EvolQuality``, as DSPy's optimizers ask for it.
+    async def ameasure(self, example: dspy.Example, prediction: Any) -> Measured:
+        """The worth of a prediction; a failure is a value with its reason."""
 
-        Args:
-            example: Has ``instruction`` and ``response``.
-            prediction: Has ``evolved_response``.
-            trace: Ignored.
-            pred_name: Where GEPA names a predictor, the answer has ``score`` and ``feedback``.
-            pred_trace: Ignored.
-        """
-        evolved = getattr(prediction, "evolved_response", None)
-        if not isinstance(evolved, str):
-            found = self._failed("there is no evolved response", 0)
-        else:
-            found = self.measure(example["instruction"], example["response"], evolved)
-        return _answer(found, evolved, example, wants_feedback=pred_name is not None)
-
-    async def acall(self, example: Any, prediction: Any) -> float:
-        """As a call, awaiting the LM."""
-        evolved = getattr(prediction, "evolved_response", None)
-        if not isinstance(evolved, str):
-            return self.failure_score
-        return (await self.ameasure(example["instruction"], example["response"], evolved)).gain
-
-    def measure(self, instruction: str, response: str, evolved: str) -> Measured:
-        """The gain of one evolution; a failure is a value with its reason."""
-        order = self._order(instruction, response)
-        try:
-            scored = self.scorer(
-                instruction=instruction, responses=_placed((response, evolved), order)
-            )
-        except StructqError as error:
-            return self._error(error)
-        return self._gain(scored, order, response, evolved)
-
-    async def ameasure(self, instruction: str, response: str, evolved: str) -> Measured:
-        """As ``measure``, awaiting the LM."""
-        order = self._order(instruction, response)
-        try:
-            scored = await self.scorer.acall(
-                instruction=instruction, responses=_placed((response, evolved), order)
-            )
-        except StructqError as error:
-            return self._error(error)
-        return self._gain(scored, order, response, evolved)
-
-    def bare(self) -> QualityGain:
-        """A copy whose LM retries nothing by itself, so that every call can be counted."""
-        return QualityGain(
-            bare_copy(self.scorer),
-            length_penalty=self.length_penalty,
-            failure_score=self._failure_score,
-            shifted=self.shifted,
-            seed=self.seed,
-        )
+    def behind(self, gate: Gate) -> Metric:
+        """The same, every LM call of which is counted."""
 
     def describe(self) -> dict[str, Any]:
         """What its values depend on, as JSON values."""
-        return {
-            "kind": fingerprint(type(self)),
-            "length_penalty": self.length_penalty,
-            "failure_score": self._failure_score,
-            "shifted": self.shifted,
-            "seed": self.seed,
-            "criteria": self.scorer.score.signature.instructions,
-            "demos": fingerprint([dict(demo) for demo in self.scorer.score.demos]),
-            "scorer": self.scorer.settings.dump_state(),
-            "lms": describe_lms(self.scorer),
+
+
+def agreement(example: Any, prediction: Any) -> float:
+    """How far scores order the responses of a row as its ``labels`` do: from 0 to 1.
+
+    The metric to tune a ``QualityScorer``'s criteria by. Of the pairs of responses with different
+    labels, the share that has scores in the same order; equal scores count half.
+
+    Raises:
+        ValueError: No two responses have different labels, or one has no score.
+    """
+    labels = list(example["labels"])
+    scores = prediction.expected_scores or prediction.scores
+    if len(labels) != len(scores) or None in scores:
+        raise ValueError(f"{len(labels)} labels and the scores {scores}")
+    signs = [
+        (labels[i] - labels[j]) * (scores[i] - scores[j])
+        for i, j in combinations(range(len(labels)), 2)
+        if labels[i] != labels[j]
+    ]
+    if not signs:
+        raise ValueError("labels: no two of them differ")
+    return fmean(0.5 if sign == 0 else float(sign > 0) for sign in signs)
+
+
+def as_metric(metric: Any, name: str | None = None) -> Metric:
+    """The metric, or the function wrapped as one.
+
+    Raises:
+        InputError: It is neither.
+    """
+    if hasattr(metric, "ameasure"):
+        found: Metric = metric
+        return found
+    if not callable(metric):
+        raise InputError(
+            "metric: must be a QualityGain or a function of (example, prediction), "
+            f"found {shorten(metric)}",
+            field="metric",
+        )
+    return _Function(metric, name)
+
+
+class _Function:
+    """A function of (example, prediction), as DSPy's optimizers take it, ``dspy.GEPA`` included.
+
+    It gives a number, or an object with ``score`` and ``feedback``. Calls of DSPy's configured LM
+    in it are counted.
+    """
+
+    max_calls = 0
+    failure_score = 0.0
+
+    def __init__(self, function: Callable[..., Any], name: str | None) -> None:
+        self._function, self._name = function, name
+        try:
+            wanted = set(inspect.signature(function).parameters)
+        except (TypeError, ValueError):
+            wanted = set()
+        # GEPA's metrics say more where they are told which predictor is asked about.
+        self._more: dict[str, Any] = {
+            key: value
+            for key, value in (("trace", None), ("pred_name", "program"), ("pred_trace", None))
+            if key in wanted
         }
 
-    def _order(self, instruction: str, response: str) -> tuple[int, int]:
-        """Which of original (0) and evolution (1) is shown first: by the row, not the evolution."""
-        text = f"{self.seed}:{len(instruction)}:{instruction}{response}"
-        bit = blake2b(text.encode(), digest_size=1).digest()[0] & 1
-        return (1, 0) if bit else (0, 1)
+    async def ameasure(self, example: dspy.Example, prediction: Any) -> Measured:
+        try:
+            if inspect.iscoroutinefunction(self._function):
+                answer = await self._function(example, prediction, **self._more)
+            else:
+                answer = await asyncio.to_thread(self._function, example, prediction, **self._more)
+            gain = float(_fact(answer, "score", answer))
+        except Exception as error:  # whatever it is, it is this row's alone
+            return self._failed(f"{type(error).__name__}: {error}")
+        if not math.isfinite(gain):
+            return self._failed(f"it is {gain}")
+        said = _fact(answer, "feedback", None)
+        return Measured(gain=gain, feedback=None if said is None else str(said))
 
-    def _gain(
-        self, scored: dspy.Prediction, order: Sequence[int], response: str, evolved: str
-    ) -> Measured:
-        n_calls = count_calls(scored.metadata["calls"])
-        shown = scored.scores if scored.expected_scores is None else scored.expected_scores
-        if None in shown:
-            return self._failed("the scorer left a response without a score", n_calls)
-        before, after = (float(shown[order.index(i)]) for i in (0, 1))
-        labels = labels_of(self.scorer.scale)[0] or (1, 2, 3)
-        n_added = max(0, n_words(evolved) - n_words(response))
-        gain = (after - before) / (labels[-1] - labels[0]) - self.length_penalty * n_added / 100
-        gain = self._on_range(min(max(gain, -1.0), 1.0))
-        return Measured(gain=gain, n_calls=n_calls, scores=(before, after))
+    def behind(self, gate: Gate) -> _Function:
+        return self
 
-    def _error(self, error: StructqError) -> Measured:
-        found = self._failed(str(error), count_calls(error.calls))
-        wait = getattr(error, "retry_after", None)
-        return replace(found, transient=is_transient(error), retry_after=wait)
+    def describe(self) -> dict[str, Any]:
+        """By what a checkpoint knows it: the name that it was given, or what it computes."""
+        if self._name is not None:
+            return {"kind": "function", "name": self._name}
+        try:
+            return {"kind": "function", "code": fingerprint(self._function)}
+        except UnknownError as error:
+            return {"kind": "function", UNKNOWN: str(error)}
 
-    def _failed(self, reason: str, n_calls: int) -> Measured:
-        return Measured(gain=self.failure_score, n_calls=n_calls, failure=reason)
-
-    def _on_range(self, gain: float) -> float:
-        return (gain + 1) / 2 if self.shifted else gain
+    def _failed(self, reason: str) -> Measured:
+        return Measured(gain=self.failure_score, failure=reason)
 
 
-def _placed(pair: tuple[str, str], order: Sequence[int]) -> list[str]:
-    return [pair[i] for i in order]
-
-
-def _answer(found: Measured, evolved: object, example: Any, *, wants_feedback: bool) -> Any:
-    if not wants_feedback:
-        return found.gain
-    if found.scores is None:
-        return dspy.Prediction(score=found.gain, feedback=f"It failed: {found.failure}.")
-    before, after = found.scores
-    words = n_words(str(example["response"])), n_words(str(evolved))
-    feedback = (
-        f"The judge gave the original response {before:.2f} and the evolved one {after:.2f}; "
-        f"they have {words[0]} and {words[1]} words."
-    )
-    return dspy.Prediction(score=found.gain, feedback=feedback)
-
-
-def _check_number(value: object, field: str, low: float, high: float) -> float:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not low <= value < math.inf or value > high:  # type: ignore[operator]
-        allowed = f"from {low:g} to {high:g}" if high < math.inf else f"of at least {low:g}"
-        raise InputError(
-            f"{field}: must be a number {allowed}, found {shorten(value)}", field=field
-        )
-    return float(value)  # type: ignore[arg-type]
+def _fact(answer: Any, name: str, default: Any) -> Any:
+    return answer.get(name, default) if isinstance(answer, dict) else getattr(answer, name, default)

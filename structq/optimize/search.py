@@ -1,115 +1,389 @@
-"""The search: proposals, credit, races, and one test; a generator that knows no LM.
+"""The search: propose, try, believe, prune, and one test; a generator that knows no LM.
 
-The calls of the test are kept back first. What is left buys batches: the best program so far, texts
-as they were proposed, and programs that Thompson sampling thinks may be better, all on the same
-cells (a row in a mutation). After each batch the sentences get their credit. The last part of the
-calls is a race of a few programs. The winner meets the seed once, on validation rows.
+- The calls of the test are kept back. Until the rest is spent:
+  - ask proposers for texts (who earned more is asked more);
+  - try the best text, new texts and what may be better, all on the same rows;
+  - believe what the evidence supports (``belief``);
+  - the best is the program of the highest expected gain.
+- Leave out of the best whatever is not shown to help.
+- Test it once against the seed, on rows that nobody has looked at (``acceptance``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from structq.errors import BudgetExceededError, InputError
 
-from .exploration import Exploration
-from .finals import last_race
-from .ledger import SearchBudget
-from .policy import FixedWeights, Policy
-from .proposers import Proposer
-from .settings import SearchSettings
-from .trials import Interrupted, Search
-from .verdict import Candidate, Verdict
-from .verification import MIN_PAIRS, plan_pairs, verify
+from .acceptance import MIN_ROWS, judge, plan_pairs
+from .belief import Belief, Observation
+from .columns import Piece
+from .moves import Effects, recombine
+from .proposers import EVOLVING, Proposer
+from .proposing import Account, Evidence, Writers, renders
+from .result import Finding, Gain, Verdict
+from .sentences import Pool, Program, frame_of
+from .trials import Answers, Evaluate, Interrupted, Outcome, Search, Space, Step, Trial
 
-__all__ = ["SearchBudget", "SearchSettings", "template_search"]
+__all__ = ["SearchSettings", "template_search"]
+
+_FEW = 1_500
+_MOST_IDLE = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings:
+    """How the calls are divided; the defaults are what the benchmark measures."""
+
+    n_arms: int = 8
+    """Programs in a batch."""
+    n_fresh: int = 3
+    """Of them, new texts as they were proposed."""
+    max_sentences: int = 10
+    """Most sentences after the purpose sentence."""
+    proposal_share: float = 0.08
+    """Share of the search's calls that goes to proposals; below 1,500 calls twice that."""
+    proposals_first: float = 0.5
+    """Share of the proposals that is asked for before anything is tried."""
+    test_share: float = 0.15
+    """Share of all calls that is kept for the test; below 1,500 calls, where fewer rows would
+    refuse too many good candidates, twice that."""
+    prune_below: float = 0.6
+    """Belief that a sentence helps, below which the best program does without it."""
+    test_above: float = 0.7
+    """Belief that the candidate is better, below which it is not tested."""
+
+    def fitted(self, max_calls: int) -> SearchSettings:
+        """What of it suits a budget of that many calls."""
+        if max_calls >= _FEW:
+            return self
+        return replace(self, proposal_share=2 * self.proposal_share, test_share=2 * self.test_share)
 
 
 def template_search(
-    seed: Candidate,
+    space: Space,
     *,
     n_train: int,
     n_val: int,
-    budget: SearchBudget,
+    max_calls: int,
+    calls_per_trial: int,
     proposers: Sequence[Proposer],
-    seed_number: int = 0,
+    seed: int = 0,
     level: float = 0.05,
     rows: Sequence[tuple[str, str]] = (),
-    policy: Policy | None = None,
+    known: Sequence[Sequence[tuple[str, str, float]]] = (),
+    task: str = EVOLVING,
     settings: SearchSettings | None = None,
 ) -> Search:
-    """Searches for templates that beat the seed's, and tests what it found.
+    """Searches for texts that beat the seed's, and tests what it found.
 
     Args:
-        seed: What to beat.
+        space: What to beat.
         n_train: Rows to search with.
-        n_val: Rows for the verdict; each is used at most once for a text and mutation.
-        budget: Most LM calls, the verdict's included. Never exceeded as long as no trial costs
-            more than ``calls_per_trial``.
-        proposers: Who writes new texts; they take turns.
-        seed_number: Fixes every draw.
+        n_val: Rows for the verdict; each is used at most once for a text and group.
+        max_calls: LM calls, the verdict's included.
+        calls_per_trial: Most calls that one trial costs, as a rule.
+        proposers: Who writes new texts.
+        seed: Fixes every draw.
         level: Of the verdict's one-sided test.
-        rows: Instruction and response of the training rows, for proposers that show them.
-        policy: Learns the weights of the mutations; by default they stay.
+        rows: The training rows as proposers may see them.
+        known: What earlier runs measured: lists of (name, text, gain) that can be compared.
+        task: What the LM does whose instructions are tuned, for proposers.
         settings: How the calls are divided.
 
     Returns:
         A generator of steps; it returns a ``Finding``.
 
     Raises:
-        InputError: There are no rows, no templates, or no proposers.
+        InputError: There are no rows, no texts, or no proposers.
         BudgetExceededError: The budget is too small for one batch and the smallest test.
     """
-    if n_train < 1:
-        raise InputError(f"n_train: must be at least 1, found {n_train}", field="n_train")
-    if n_val < 0:
-        raise InputError(f"n_val: must be at least 0, found {n_val}", field="n_val")
+    for name, value, least in (("n_train", n_train, 1), ("n_val", n_val, 0)):
+        if value < least:
+            raise InputError(f"{name}: must be at least {least}, found {value}", field=name)
     if not 0 < level < 1:
         raise InputError(f"level: must be between 0 and 1, found {level}", field="level")
-    if not seed.templates:
-        raise InputError("templates: there are none (at least one is needed)", field="templates")
-    if not proposers:
-        raise InputError("proposers: there are none (at least one is needed)", field="proposers")
-    settings = settings or SearchSettings()
-    needed = _least_calls(budget, n_val)
-    if budget.max_calls < needed:
-        found = f"{budget.max_calls} calls (at least {needed} are needed)"
-        raise BudgetExceededError(f"max_calls: too few for a search and its test: {found}")
-    run = Exploration(seed, n_train, budget, tuple(proposers), seed_number, tuple(rows), settings)
-    return _steps(run, n_val, level, policy or FixedWeights())
+    for name, parts in (("templates", space.templates), ("proposers", proposers)):
+        if not parts:
+            raise InputError(f"{name}: there are none (at least one is needed)", field=name)
+    needed = (2 * (MIN_ROWS + 1) * (n_val > 0) + 4) * calls_per_trial + 1
+    if max_calls < needed:
+        raise BudgetExceededError(
+            f"max_calls: too few for a search and its test: {max_calls} calls "
+            f"(at least {needed} are needed)"
+        )
+    settings = (settings or SearchSettings()).fitted(max_calls)
+    run = _Run(
+        space, Account(n_left=max_calls, most=max_calls), settings, np.random.default_rng(seed),
+        proposers, n_val=n_val, cost=calls_per_trial, rows=rows, task=task,
+    )  # fmt: skip
+    run.cells = _cells(n_train, np.flatnonzero(space.weights).tolist(), run.rng)
+    for number, cell in enumerate(known):
+        run.take_known(number, cell)
+    return run.steps(level)
 
 
-def _least_calls(budget: SearchBudget, n_val: int) -> int:
-    test = 2 * MIN_PAIRS * budget.calls_per_trial if n_val else 0
-    return test + budget.calls_per_prompt + 2 * 2 * budget.calls_per_trial
+class _Run:
+    """The state of one search."""
 
+    cells: Iterator[tuple[int, int]]
+    """Row and group of what is tried next."""
 
-def _steps(run: Exploration, n_val: int, level: float, policy: Policy) -> Search:
-    try:
-        return (yield from _find(run, n_val, level, policy))
-    except Interrupted:
-        best = Candidate(templates=run.pool.templates(run.best), weights=run.seed.weights)
-        reason = "interrupted before the test: nothing is proven"
-        return run.finding(
-            best, Verdict(accepted=False, reason=reason, gain=None, p_value=None), {}
+    def __init__(
+        self,
+        space: Space,
+        account: Account,
+        settings: SearchSettings,
+        rng: np.random.Generator,
+        proposers: Sequence[Proposer],
+        *,
+        n_val: int,
+        cost: int,
+        rows: Sequence[tuple[str, str]],
+        task: str,
+    ) -> None:
+        self.space, self.account, self.settings, self.rng = space, account, settings, rng
+        self.history: list[str] = []
+        self.n_val, self.cost = n_val, cost
+        frames = {name: frame_of(text) for name, text in space.templates.items()}
+        self.frames = {name: frame for name, (frame, _) in frames.items()}
+        self.pool = Pool(self.frames)
+        self.seed: Program = tuple(self.pool.add(own) for _, own in frames.values())
+        self.best = self.seed
+        names = list(space.templates)
+        self.groups = [tuple(names.index(name) for name in group) for group in space.groups]
+        weights = np.asarray(space.weights) / np.sum(space.weights)
+        self.shares = np.zeros(len(names))
+        for group, weight in zip(self.groups, weights, strict=True):
+            self.shares[list(group)] += weight
+        self.belief = Belief(len(names), len(proposers) + 1)
+        self.evidence = Evidence(rows=rows)
+        self.writers = Writers(
+            proposers, self.pool, self.frames, shared=len(self.groups) > 1,
+            most=settings.max_sentences, history=self.history, task=task,
+        )  # fmt: skip
+        self.fresh: list[Program] = []
+        self.posterior = self.belief.update(self.pool.units)
+
+    def take_known(self, number: int, cell: Sequence[tuple[str, str, float]]) -> None:
+        """Learns from what an earlier run measured: names, texts and gains."""
+        found = []
+        for name, text, gain in cell:
+            frame, own = frame_of(text)
+            if name in self.frames and frame == self.frames[name]:
+                piece: Piece = (self.pool.names.index(name), self.pool.add(own))
+                found.append(Observation(pieces=(piece,), gain=gain))
+        self.belief.learn(("known", number), found)
+        for observation in found:
+            units = observation.pieces[0][1]
+            program = tuple(units for _ in self.pool.names)
+            if units and program not in self.fresh and renders(self.pool, program):
+                self.fresh.append(program)
+        self.posterior = self.belief.update(self.pool.units)
+
+    def steps(self, level: float) -> Search:
+        """All of it."""
+        try:
+            return (yield from self._find(level))
+        except Interrupted:
+            reason = "interrupted before the test: nothing is proven"
+            return self._finding(self.best, Verdict(accepted=False, reason=reason))
+
+    def _find(self, level: float) -> Search:
+        reserve = int(self.settings.test_share * self.account.most) // (2 * self.cost)
+        reserve = min(max(reserve, MIN_ROWS + 1), self.n_val * len(self.groups)) * 2 * self.cost
+        yield from self._explore(self.account.most - reserve)
+        self._prune()
+        mean, sd = self.posterior.contrast(self.best, self.seed, self.shares)
+        self._note(f"expected {mean:+.3f} (sd {sd:.3f}) against the seed")
+        if self.best == self.seed or _normal_cdf(mean, sd) < self.settings.test_above:
+            reason = "nothing looked better than the seed on the training rows"
+            return self._finding(self.seed, Verdict(accepted=False, reason=reason))
+        if not self.n_val:
+            reason = "there are no validation rows: nothing can be proven"
+            return self._finding(self.best, Verdict(accepted=False, reason=reason))
+        n_pairs = self.account.n_left // (2 * self.cost)
+        texts = self.pool.templates(self.best)
+        pairs = plan_pairs(self.space, texts, n_pairs, self.n_val, self.rng)
+        trials = tuple(dict.fromkeys(trial for pair in pairs for trial in pair))
+        answers = yield from self.account.ask(Evaluate(trials=trials))
+        outcomes = dict(zip(trials, _checked(answers, trials), strict=True))
+        tested = [(outcomes[mine], outcomes[theirs]) for mine, theirs in pairs]
+        verdict, gains = judge(tested, level=level, rng=self.rng)
+        return self._finding(self.best, verdict, gains)
+
+    def _explore(self, most: int) -> Generator[Step, Answers, None]:
+        """Batches until that many calls are spent."""
+        idle = 0
+        while not self.account.stopped and idle <= _MOST_IDLE:
+            yield from self._propose(most)
+            arms = self._choose_arms()
+            n_cells = self._n_cells(len(arms), most)
+            if self.account.stopped or len(arms) < 2 or not n_cells:
+                return
+            before = self.account.n_left
+            yield from self._try(arms, n_cells)
+            self.posterior = self.belief.update(self.pool.units)
+            self._update_best()
+            # Trials that are known cost nothing and say nothing: with few rows there is an end.
+            idle = 0 if self.fresh or self.account.n_left < before else idle + 1
+
+    def _propose(self, most: int) -> Generator[Step, Answers, None]:
+        """New texts while they are due: many at the start, fewer as the calls are spent."""
+        whole = max(2.0, self.settings.proposal_share * most)
+        first = self.settings.proposals_first
+        share = first + (1 - first) * min(1.0, self.account.spent / most)
+        due = min(int(whole * share) - self.writers.n_asked, most - self.account.spent)
+        if due < 1:
+            return
+        parts = self.rng.choice(np.flatnonzero(self.shares), due).tolist()
+        self.fresh += yield from self.writers.propose(
+            parts, self.best, account=self.account, posterior=self.posterior,
+            evidence=self.evidence, rng=self.rng,
+        )  # fmt: skip
+        self.posterior = self.belief.update(self.pool.units)
+
+    def _n_cells(self, n_arms: int, most: int) -> int:
+        """Cells of a batch: about a twenty-fourth of the calls, as many as there are groups."""
+        cost = n_arms * self.cost
+        wanted = max(min(len(self.groups), 3), most // (24 * cost))
+        return min(wanted, (most - self.account.spent) // cost)
+
+    def _choose_arms(self) -> list[Program]:
+        """The best so far, what was just proposed, and what may be better."""
+        arms = dict.fromkeys([self.best])
+        worths = self.posterior.worths(self.fresh, self.shares)
+        order = [self.fresh[i] for i in np.argsort(-worths, kind="stable")]
+        arms.update(dict.fromkeys(order[: self.settings.n_fresh]))
+        # Texts that nobody got round to are forgotten: their sentences are not.
+        self.fresh = order[self.settings.n_fresh :][: self.settings.n_arms]
+        wanted = self.settings.n_arms - len(arms)
+        tried = self._tried(12)
+        surprise = self.posterior.surprise()
+        for values in self.posterior.draw(self.rng, max(wanted, 0)):
+            made = self._recombined(self.posterior.effects(values), [self.best])
+            options = [made, *tried]
+            worths = self.posterior.worths(options, self.shares, values)
+            worths[0] += surprise * abs(self.rng.normal()) * (made not in tried)
+            arms[options[int(worths.argmax())]] = None
+        if len(arms) == 1:
+            arms[self.seed] = None
+        return [arm for arm in arms if arm == self.best or renders(self.pool, arm)]
+
+    def _tried(self, n: int) -> list[Program]:
+        """Whole texts that did best, each in every place it may stand in."""
+        found = []
+        for units in self.evidence.best_texts(n):
+            heads = {self.pool.units[i].head_of for i in units} - {None}
+            places = heads or (set(range(len(self.seed))) if len(self.groups) > 1 else None)
+            if places is None:
+                places = {part for part, known in self.evidence.outcomes if known == units}
+            found.append(tuple(units if p in places else own for p, own in enumerate(self.best)))
+        return found
+
+    def _recombined(self, effects: Sequence[Effects], starts: Sequence[Program]) -> Program:
+        most = self.settings.max_sentences
+        return tuple(
+            recombine(e, dict.fromkeys(start[part] for start in starts), max_sentences=most)
+            for part, e in enumerate(effects)
         )
 
+    def _update_best(self) -> None:
+        """The program with the highest expected gain; the one in place unless another is above."""
+        tried = self._tried(6)
+        made = self._recombined(self.posterior.effects(), [self.best, self.seed, *tried])
+        programs = [self.best, made, *tried]
+        found = programs[int(self.posterior.worths(programs, self.shares).argmax())]
+        if found != self.best and renders(self.pool, found):
+            self.best = found
+            mean, sd = self.posterior.contrast(found, self.seed, self.shares)
+            self.account.lead = mean
+            self._note(f"{_sizes(found)} sentences, expected {mean:+.3f} (sd {sd:.3f})")
 
-def _find(run: Exploration, n_val: int, level: float, policy: Policy) -> Search:
-    pairs = plan_pairs(run.ledger.budget, n_val, len(run.pool.names))
-    run.ledger.keep_back(2 * pairs * run.ledger.budget.calls_per_trial)
-    yield from run.explore()
-    program, belief = yield from last_race(run)
-    run.best = program
-    if program == run.seed_program or belief < run.settings.test_above:
-        reason = "nothing looked better than the seed templates on the training rows"
-        verdict = Verdict(accepted=False, reason=reason, gain=None, p_value=None)
-        return run.finding(run.seed, verdict, {})
-    best = Candidate(
-        templates=run.pool.templates(program), weights=run.learned_weights(program, policy)
-    )
-    run.ledger.keep_back(0)
-    verdict, gains = yield from verify(
-        run.seed, best, ledger=run.ledger, n_rows=n_val, level=level, rng=run.rng
-    )
-    return run.finding(best, verdict, gains)
+    def _prune(self) -> None:
+        """Leaves out, one by one, what is least believed to help, until all of it is."""
+        while True:
+            beliefs = []
+            for unit in sorted({i for units in self.best for i in units}):
+                less = tuple(tuple(i for i in units if i != unit) for units in self.best)
+                mean, sd = self.posterior.contrast(self.best, less, self.shares)
+                beliefs.append((_normal_cdf(mean, sd), unit, less))
+            belief, unit, less = min(beliefs, default=(1.0, 0, self.best))
+            if belief >= self.settings.prune_below:
+                return
+            self._note(f"left out {self.pool.units[unit].text!r}: {belief:.0%} that it helps")
+            self.best = less
+
+    def _try(self, arms: Sequence[Program], n_cells: int) -> Generator[Step, Answers, None]:
+        """Tries each arm on each of the next cells, and learns from it."""
+        cells = [next(self.cells) for _ in range(n_cells)]
+        texts = [self.pool.templates(arm) for arm in arms]
+        trials: dict[Trial, None] = {}
+        seen: list[dict[Trial, tuple[Piece, ...]]] = []
+        for row, group in cells:
+            cell = {}
+            for arm, named in zip(arms, texts, strict=True):
+                names = self.space.groups[group]
+                shown = tuple((name, named[name]) for name in names)
+                pieces = tuple((part, arm[part]) for part in self.groups[group])
+                cell[Trial(texts=shown, split="train", row=row)] = pieces
+            trials.update(dict.fromkeys(cell))
+            seen.append(cell)
+        answers = yield from self.account.ask(Evaluate(trials=tuple(trials)))
+        outcomes = dict(zip(trials, _checked(answers, tuple(trials)), strict=True))
+        for place, cell in zip(cells, seen, strict=True):
+            self.belief.learn(place, [
+                Observation(pieces=p, gain=outcomes[t].gain, original=outcomes[t].original)
+                for t, p in cell.items()
+            ])  # fmt: skip
+            for trial, pieces in cell.items():
+                self.evidence.add(pieces, outcomes[trial])
+
+    def _note(self, fact: str) -> None:
+        self.history.append(f"{self.account.spent} calls: {fact}")
+
+    def _finding(
+        self, best: Program, verdict: Verdict, gains: dict[str, Gain] | None = None
+    ) -> Finding:
+        self._note(verdict.reason)
+        return Finding(
+            seed=dict(self.space.templates), best=self.pool.templates(best), verdict=verdict,
+            gains=gains or {}, history=tuple(self.history),
+        )  # fmt: skip
+
+
+def _checked(answers: Answers, trials: tuple[Trial, ...]) -> list[Outcome]:
+    """The outcomes; a gain that is not a number is a failure and counts as the worst."""
+    if len(answers.outcomes) != len(trials):
+        found = f"{len(answers.outcomes)} (one for each of {len(trials)} trials is allowed)"
+        raise InputError(f"outcomes: {found}", field="outcomes")
+    worst = min((o.gain for o in answers.outcomes if math.isfinite(o.gain)), default=0.0)
+    return [
+        o if math.isfinite(o.gain)
+        else replace(o, gain=min(worst, 0.0), failure=o.failure or "the gain is not a number")
+        for o in answers.outcomes
+    ]  # fmt: skip
+
+
+def _cells(
+    n_rows: int, groups: Sequence[int], rng: np.random.Generator
+) -> Iterator[tuple[int, int]]:
+    """Row and group, in random order; none comes again before all have come."""
+    while True:
+        for offset in rng.permutation(len(groups)).tolist():
+            for row in rng.permutation(n_rows).tolist():
+                # The group depends on the row and the offset alone: all cells come once.
+                yield row, groups[(row + offset) % len(groups)]
+
+
+def _normal_cdf(mean: float, sd: float) -> float:
+    """Belief that a normal quantity is above zero."""
+    return 0.5 * (1 + math.erf(mean / sd / math.sqrt(2))) if sd > 0 else float(mean > 0)
+
+
+def _sizes(program: Program) -> str:
+    return "/".join(str(len(units)) for units in program)

@@ -2,7 +2,8 @@
 
 A template's first sentence says what the mutation is for and stays. What follows can be left out,
 and what others wrote can be added. Of a template that is a whole prompt, everything down to the
-paragraph with its first field stays, and so does the rest: sentences go in between.
+paragraph with its first field stays, and so does the rest: sentences go in between. A text that is
+more than its sentences (a list, a paragraph with lines of its own) is one unit and is not split.
 """
 
 from __future__ import annotations
@@ -11,18 +12,28 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from structq.texts import content_words, sentences
+from structq.texts import content_words, n_words, sentences
 
 __all__ = [
-    "Frame", "Pool", "Program", "frame_of", "join_sentences", "normal_form", "split_sentences",
+    "Frame", "Pool", "Program", "Unit", "Units", "frame_of", "join_sentences", "split_sentences",
+    "units_of",
 ]  # fmt: skip
 
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+")
 _CLOSE = re.compile(r"[。！？｡．」』”）》】]\Z")
 _FIELD = re.compile(r"\{\{|<(?:PROMPT|RESPONSE)>")
+# A sentence that leans on the one before it says something else when it stands alone.
+_LEANS = re.compile(
+    r"^(?:then|next|also|otherwise|if so|if not|this|these|that|those|it|finally|after that|"
+    r"for (?:example|instance)|in that case|(?:second|third)ly?)\b",
+    re.IGNORECASE,
+)
+_ALIKE, _RESTATES = 0.8, 0.6
 
-Program = tuple[tuple[int, ...], ...]
-"""For each mutation, the sentences of its template: numbers in the pool, ascending."""
+Units = tuple[int, ...]
+"""Of one text: numbers in the pool, ascending."""
+Program = tuple[Units, ...]
+"""Of each text of the space."""
 
 
 def split_sentences(text: str) -> list[str]:
@@ -31,17 +42,23 @@ def split_sentences(text: str) -> list[str]:
     return [part for part in parts if part]
 
 
+def units_of(text: str) -> list[str]:
+    """What of a proposed text can stand alone: its sentences, each with those that lean on it."""
+    units: list[str] = []
+    for sentence in split_sentences(text):
+        if units and _LEANS.match(sentence):
+            units[-1] = join_sentences([units[-1], sentence])
+        else:
+            units.append(sentence)
+    return units
+
+
 def join_sentences(parts: Iterable[str]) -> str:
     """One text of them; no space stands behind the full stops of scripts without spaces."""
     text = ""
     for part in parts:
         text += part if not text or _CLOSE.search(text) else f" {part}"
     return text
-
-
-def normal_form(sentence: str) -> str:
-    """What two sentences that say the same by letter share."""
-    return " ".join(content_words(sentence))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +70,10 @@ class Frame:
     tail: str = ""
     """Of a whole prompt, all behind them."""
 
-    def render(self, sentences: Iterable[str]) -> str:
-        """The template with these sentences."""
+    def render(self, sentences: Iterable[str], head: str | None = None) -> str:
+        """The template with these sentences, and perhaps with another head."""
         if self.head:
-            return join_sentences([self.head, *sentences]) + self.tail
+            return join_sentences([head or self.head, *sentences]) + self.tail
         body = join_sentences(sentences)
         return f"{body}\n{self.tail}" if body else self.tail
 
@@ -75,33 +92,73 @@ def frame_of(template: str) -> tuple[Frame, list[str]]:
     return Frame(head=head, tail=template[len(head) :]), []
 
 
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """What is added to a text or left out as a whole."""
+
+    text: str
+    """One sentence as a rule."""
+    author: int
+    """Number of who proposed it first; 0 for the seed."""
+    n_words: int
+    """Its length."""
+    head_of: int | None = None
+    """Number of the text whose purpose sentence it may replace; ``None`` for what follows one."""
+
+
 class Pool:
-    """Every sentence that was proposed, numbered in the order in which they came."""
+    """Every unit that was proposed, numbered in the order in which they came.
+
+    Two that are the same but for a few words have one number: the wording that came first.
+
+    Args:
+        frames: Of each text, by its name.
+    """
 
     def __init__(self, frames: Mapping[str, Frame]) -> None:
         self.names = tuple(frames)
-        self.sentences: list[str] = []
+        self.units: list[Unit] = []
         self._frames = [frames[name] for name in self.names]
-        self._numbers: dict[str, int] = {}
-        self._purposes = {normal_form(frame.head) for frame in self._frames}
+        self._words: list[frozenset[str]] = []
+        self._purposes = {frozenset(content_words(frame.head)) for frame in self._frames}
 
-    def add(self, sentences: Iterable[str]) -> tuple[int, ...]:
+    def add(self, sentences: Iterable[str], author: int = 0, head_of: int | None = None) -> Units:
         """Numbers of the sentences, ascending; those that state a purpose are left out."""
         numbers = set()
         for sentence in sentences:
-            form = normal_form(sentence)
-            if not form or form in self._purposes:
+            words = frozenset(content_words(sentence))
+            restates = head_of is None and any(
+                _share(words, head) >= _RESTATES for head in self._purposes
+            )
+            if not words or restates or words in self._purposes:
                 continue
-            if form not in self._numbers:
-                self._numbers[form] = len(self.sentences)
-                self.sentences.append(sentence)
-            numbers.add(self._numbers[form])
+            number = self._alike(words, head_of)
+            if number is None:
+                number = len(self.units)
+                self._words.append(words)
+                self.units.append(
+                    Unit(text=sentence, author=author, n_words=n_words(sentence), head_of=head_of)
+                )
+            numbers.add(number)
         return tuple(sorted(numbers))
 
-    def render(self, mutation: int, numbers: Iterable[int]) -> str:
-        """The template of a mutation with these sentences."""
-        return self._frames[mutation].render(self.sentences[i] for i in numbers)
+    def _alike(self, words: frozenset[str], head_of: int | None) -> int | None:
+        for number, known in enumerate(self._words):
+            if _share(words, known) >= _ALIKE and self.units[number].head_of == head_of:
+                return number
+        return None
+
+    def render(self, part: int, numbers: Iterable[int]) -> str:
+        """A text with these units."""
+        units = [self.units[i] for i in numbers]
+        head = next((unit.text for unit in units if unit.head_of is not None), None)
+        return self._frames[part].render((u.text for u in units if u.head_of is None), head)
 
     def templates(self, program: Program) -> dict[str, str]:
-        """Name of the mutation to template."""
-        return {name: self.render(m, program[m]) for m, name in enumerate(self.names)}
+        """Name to text."""
+        return {name: self.render(part, program[part]) for part, name in enumerate(self.names)}
+
+
+def _share(words: frozenset[str], others: frozenset[str]) -> float:
+    """Of all words, those that both have."""
+    return len(words & others) / len(words | others)

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from structq.optimize.ledger import SearchBudget
 from structq.optimize.proposers import Reflective
 from structq.optimize.search import template_search
-from structq.optimize.trials import Answers, Ask, Outcome
-from structq.optimize.verdict import Candidate
+from structq.optimize.trials import Answers, Ask, Outcome, Space
 
-SEED = Candidate(
-    templates={"depth": "Give the response more depth.", "detail": "Give it more detail."}
-)
+SEED = {"depth": "Give the response more depth.", "detail": "Give it more detail."}
 GOOD = ("Give one number.", "Name the cause.", "Say what comes next.")
 BAD = ("Shout every word.", "Say it three times.")
 
@@ -31,7 +27,8 @@ class FakeLM:
         self.noise, self.replies, self.cost = noise, replies, cost
         self.rng = np.random.default_rng(seed)
         self.change = change or (lambda outcome: outcome)
-        self.n_calls = 0
+        self.n_calls, self.max_calls = 0, 0
+        self.known = set()
         self.steps = []
         self.stop_after = None
 
@@ -40,10 +37,12 @@ class FakeLM:
         stop = self.stop_after is not None and len(self.steps) >= self.stop_after
         if isinstance(step, Ask):
             self.n_calls += len(step.prompts)
-            return Answers(replies=tuple(self._reply() for _ in step.prompts), stop=stop)
+            replies = tuple(self._reply() for _ in step.prompts)
+            return Answers(n_left=self.max_calls - self.n_calls, replies=replies, stop=stop)
         outcomes = tuple(self.change(self._outcome(trial)) for trial in step.trials)
         self.n_calls += sum(outcome.n_calls for outcome in outcomes)
-        return Answers(outcomes=outcomes, stop=stop)
+        left = self.max_calls - self.n_calls
+        return Answers(n_left=left, outcomes=outcomes, stop=stop)
 
     def _reply(self):
         if self.replies is not None:
@@ -53,21 +52,32 @@ class FakeLM:
         return " ".join(names[int(i)] for i in chosen)
 
     def _outcome(self, trial):
-        gain = sum(worth for sentence, worth in self.effects.items() if sentence in trial.text)
+        ((_, text),) = trial.texts
+        gain = sum(worth for sentence, worth in self.effects.items() if sentence in text)
         gain += self.noise * self.rng.normal()
-        return Outcome(trial=trial, gain=float(gain), n_calls=self.cost, evolved="Better.")
+        n_calls = 0 if trial in self.known else self.cost
+        self.known.add(trial)
+        return Outcome(trial=trial, gain=float(gain), n_calls=n_calls, evolved="Better.")
 
 
-def make_search(max_calls=400, *, n_train=20, n_val=40, seed=SEED, seed_number=0, **options):
+def make_search(
+    max_calls=400, *, lm, n_train=20, n_val=40, templates=SEED, weights=None, cost=2, **options
+):
     options = {"proposers": [Reflective()], **options}
-    budget = options.pop("budget", None) or SearchBudget(max_calls=max_calls)
+    lm.max_calls = max_calls
     return template_search(
-        seed, n_train=n_train, n_val=n_val, budget=budget, seed_number=seed_number, **options
+        Space.of(templates, weights),
+        n_train=n_train,
+        n_val=n_val,
+        max_calls=max_calls,
+        calls_per_trial=cost,
+        **options,
     )
 
 
-def run(search, lm):
-    answers = None
+def run(max_calls=400, *, lm, **options):
+    """A whole search against a fake LM."""
+    search, answers = make_search(max_calls, lm=lm, **options), None
     while True:
         try:
             step = next(search) if answers is None else search.send(answers)

@@ -7,15 +7,15 @@ from statistics import fmean
 from zlib import crc32
 
 from structq import EvolQuality, QualityGain, QualityScorer, TemplateOptimizer
+from structq.optimize.result import Finding, Gain, Verdict
 from structq.optimize.trials import Ask, Evaluate, Trial
-from structq.optimize.verdict import Candidate, Finding, Gain, Verdict
 from tests.scripted import ScriptedEngine, body_of, make_lm, prompt_of, schema_of
 
 TEMPLATES = {"depth": "Go deeper.", "style": "Write better."}
 PROPOSALS = ("GOOD: go deeper.", "Go elsewhere.")
 
 
-def small_search(seed, *, n_train, n_val, proposals=PROPOSALS, n_asks=1, n_texts=9, **_):
+def small_search(space, *, n_train, n_val, proposals=PROPOSALS, n_asks=1, n_texts=9, **_):
     """Asks, tries every text of every mutation on every row, compares the best with the seed."""
     replies = []
     for i in range(n_asks):
@@ -26,7 +26,7 @@ def small_search(seed, *, n_train, n_val, proposals=PROPOSALS, n_asks=1, n_texts
     texts = [*proposals, *replies][:n_texts]
     best = {}
     history = [f"replies: {sorted(replies)}"]
-    for name, own in seed.templates.items():
+    for name, own in space.templates.items():
         means = {}
         for text in [own, *texts]:
             answers = yield evaluation(name, text, "train", n_train)
@@ -36,19 +36,20 @@ def small_search(seed, *, n_train, n_val, proposals=PROPOSALS, n_asks=1, n_texts
                 break
         best[name] = max(means, key=lambda text: means[text])
     gains = {}
-    for name in seed.templates:
-        old = yield evaluation(name, seed.templates[name], "val", n_val)
+    for name in space.templates:
+        old = yield evaluation(name, space.templates[name], "val", n_val)
         new = yield evaluation(name, best[name], "val", n_val)
         pairs = [b.gain - a.gain for a, b in zip(old.outcomes, new.outcomes, strict=True)]
         gains[name] = Gain(mean=fmean(pairs), low=min(pairs), high=max(pairs), n=len(pairs))
     gain = fmean(g.mean for g in gains.values())
-    verdict = Verdict(accepted=gain > 0, reason=f"{gain:+.2f}", gain=None, p_value=None)
-    candidate = Candidate(templates=best, weights=dict.fromkeys(best, 1.0))
-    return Finding(seed=seed, best=candidate, verdict=verdict, gains=gains, history=tuple(history))
+    verdict = Verdict(accepted=gain > 0, reason=f"{gain:+.2f}")
+    return Finding(
+        seed=space.templates, best=best, verdict=verdict, gains=gains, history=tuple(history)
+    )
 
 
 def evaluation(name, text, split, n_rows):
-    trials = (Trial(mutation=name, text=text, split=split, row=i) for i in range(n_rows))
+    trials = (Trial(texts=((name, text),), split=split, row=i) for i in range(n_rows))
     return Evaluate(trials=tuple(trials))
 
 

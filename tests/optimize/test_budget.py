@@ -1,7 +1,9 @@
 import pytest
+from dspy.lm15 import Config, Message, Request
 
 from structq import BudgetExceededError, InputError
-from structq.optimize.budget import Budget, Tab
+from structq.optimize.budget import Budget, Tab, gate_of
+from tests.scripted import ScriptedEngine, make_lm
 
 
 def test_reservations_never_pass_the_limit():
@@ -16,19 +18,32 @@ def test_reservations_never_pass_the_limit():
 
 def test_calls_over_the_limit_are_an_error():
     budget = Budget(limit=2)
-    budget.restore(2)
+    budget.settle(0, 2)
     with pytest.raises(BudgetExceededError, match="3 LM calls"):
-        budget.restore(1)
+        budget.settle(0, 1)
 
 
-def test_a_tab_that_nobody_can_settle_counts_in_full():
-    budget = Budget(limit=9)
-    tab = Tab(budget)
-    assert tab.extend(4)
-    assert not tab.extend(6)
-    tab.n_made = 1
-    tab.close(known=False)
-    assert (budget.spent, budget.left) == (4, 5)
+def test_a_tab_reserves_what_it_has_not_and_gives_back_the_rest():
+    budget = Budget(limit=5)
+    tab, other = Tab(budget), Tab(budget)
+    assert tab.reserve(1)
+    assert other.reserve(2)
+    with tab.open():
+        for _ in range(3):
+            tab.pay()
+        with pytest.raises(BudgetExceededError, match="all 5 LM calls"):
+            tab.pay()
+    assert (tab.n_made, budget.spent, budget.reserved) == (3, 3, 2)
+
+
+def test_calls_without_a_tab_are_counted_too():
+    engine = ScriptedEngine(lambda request: "{}")
+    lm = gate_of(budget := Budget(limit=2))(make_lm(engine))
+    for _ in range(2):
+        lm(Request(model=lm.model, messages=(Message.user("Hi."),), config=Config()))
+    with pytest.raises(BudgetExceededError):
+        lm(Request(model=lm.model, messages=(Message.user("Hi."),), config=Config()))
+    assert (budget.spent, len(engine.requests)) == (2, 2)
 
 
 @pytest.mark.parametrize("limit", [0, -1, 1.5, True, None, "9"])

@@ -9,8 +9,7 @@ import structq
 from structq.cli.commands import app
 from structq.cli.optimize_view import result_lines
 from structq.data import write_rows
-from structq.optimize.result import Optimization
-from structq.optimize.verdict import Candidate, Finding, Gain, Verdict
+from structq.optimize.result import Finding, Gain, Optimization, Verdict
 from tests.optimize.searches import make_rows, tuning_script
 from tests.scripted import ScriptedEngine, make_lm, prompt_of
 
@@ -149,10 +148,7 @@ def test_a_program_that_is_none_is_named(call, capsys):
 
 
 def test_the_summary_tells_the_verdict_and_the_cost():
-    seed, best = (
-        Candidate(templates={"a": "A", "b": "B"}),
-        Candidate(templates={"a": "C", "b": "B"}),
-    )
+    seed, best = {"a": "A", "b": "B"}, {"a": "C", "b": "B"}
     gain = Gain(mean=0.2, low=0.1, high=0.3, n=20)
     verdict = Verdict(accepted=True, reason="better", gain=gain, p_value=0.01)
     finding = Finding(seed=seed, best=best, verdict=verdict, gains={"a": gain})

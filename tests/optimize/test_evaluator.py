@@ -8,37 +8,53 @@ import dspy
 import pytest
 
 from structq import EvolQuality, QualityGain, QualityScorer
-from structq.optimize.budget import Budget
+from structq.optimize.budget import Budget, gate_of
 from structq.optimize.evaluator import NOT_RUN, Evaluator
+from structq.optimize.store import Store
+from structq.optimize.subjects import subject_of
 from structq.optimize.trials import Trial
 from tests.optimize.searches import TEMPLATES, make_rows, tuning_script
 from tests.scripted import ScriptedEngine, make_lm, prompt_of, schema_of
 
 
 def trial(text="GOOD.", row=0, mutation="depth", split="train"):
-    return Trial(mutation=mutation, text=text, split=split, row=row)
+    return Trial(texts=((mutation, text),), split=split, row=row)
 
 
-def make(engine, *, limit=1000, n_rows=8, student=None, metric=None, lm_options=None, scorer=None):
+def make(
+    engine,
+    *,
+    limit=1000,
+    n_rows=8,
+    student=None,
+    metric=None,
+    lm_options=None,
+    scorer=None,
+    store=None,
+):
     lm = make_lm(engine, **(lm_options or {}))
     student = student or EvolQuality(mutation_templates=TEMPLATES, lm=lm)
     metric = metric or QualityGain(QualityScorer(lm=lm, **(scorer or {})))
-    rows = {"train": make_rows(n_rows), "val": make_rows(n_rows, "V")}
-    return Evaluator(student, metric, rows=rows, budget=Budget(limit=limit))
+    gate = gate_of(budget := Budget(limit=limit))
+    subject = subject_of(student, gate)
+    found = {"train": make_rows(n_rows), "val": make_rows(n_rows, "V")}
+    rows = {split: [subject.row(row) for row in of_split] for split, of_split in found.items()}
+    return Evaluator(
+        subject, metric.behind(gate), rows=rows, budget=budget, store=store or Store(None, {}),
+        n_in_flight=64,
+    )  # fmt: skip
 
 
-def run(evaluator, trials, done=None):
-    told = {}
-    return asyncio.run(evaluator.evaluate(trials, told.__setitem__, done)), told
+def run(evaluator, trials):
+    return asyncio.run(evaluator.evaluate(trials))
 
 
 def test_outcomes_keep_the_order_of_the_trials_whatever_the_order_of_answers():
     waits = iter(range(1000))
     engine = ScriptedEngine(tuning_script, delay_s=lambda request: (next(waits) * 7 % 5) / 200)
     trials = [trial(f"GOOD {i}.", row=i % 8, mutation=m) for i in range(8) for m in TEMPLATES]
-    found, told = run(make(engine), trials)
+    found = run(make(engine), trials)
     assert [outcome.trial for outcome in found] == trials
-    assert [told[i] for i in range(len(trials))] == found
     assert engine.most_in_flight > 4
 
 
@@ -48,7 +64,7 @@ def test_a_trial_uses_its_text_and_leaves_the_student_alone():
         mutation_templates=TEMPLATES, lm=make_lm(engine), num_evolutions=3, store_evolutions=True
     )
     before = student.dump_state()
-    (good, plain), _ = run(make(engine, student=student), [trial("GOOD."), trial("Plain.")])
+    good, plain = run(make(engine, student=student), [trial("GOOD."), trial("Plain.")])
     assert (good.gain, good.evolved) == (1.0, "Answer 0. good")
     assert plain.gain == 0.0
     assert (good.n_calls, len(engine.requests)) == (2, 4)
@@ -70,12 +86,10 @@ def test_demos_and_system_prompt_of_the_student_are_used():
 def test_equal_trials_run_once_and_cost_once():
     engine = ScriptedEngine(tuning_script)
     evaluator = make(engine)
-    found, told = run(evaluator, [trial(), trial(), trial(row=1)])
+    found = run(evaluator, [trial(), trial(), trial(row=1)])
     assert [outcome.n_calls for outcome in found] == [2, 0, 2]
-    assert set(told) == {0, 2}
-    again, told = run(evaluator, [trial(row=1), trial()])
+    again = run(evaluator, [trial(row=1), trial()])
     assert [outcome.n_calls for outcome in again] == [0, 0]
-    assert not told
     assert len(engine.requests) == 4
     assert again[1].gain == found[0].gain
 
@@ -84,7 +98,7 @@ def test_equal_trials_run_once_and_cost_once():
 def test_the_budget_is_spent_to_the_last_trial_and_never_passed(limit):
     engine = ScriptedEngine(tuning_script)
     evaluator = make(engine, limit=limit)
-    found, _ = run(evaluator, [trial(row=i) for i in range(6)])
+    found = run(evaluator, [trial(row=i) for i in range(6)])
     n_run = min(6, limit // 2)
     assert len(engine.requests) == evaluator.budget.spent == 2 * n_run
     assert [outcome.failure for outcome in found] == [None] * n_run + [NOT_RUN] * (6 - n_run)
@@ -102,7 +116,7 @@ def test_a_budget_holds_where_answers_are_asked_for_again(limit):
     engine = ScriptedEngine(script)
     student = EvolQuality(mutation_templates=TEMPLATES, lm=make_lm(engine), max_attempts=4)
     evaluator = make(engine, limit=limit, student=student, scorer={"max_attempts": 2})
-    found, _ = run(evaluator, [trial(row=i) for i in range(8)])
+    found = run(evaluator, [trial(row=i) for i in range(8)])
     assert len(engine.requests) == evaluator.budget.spent <= limit
     assert sum(outcome.n_calls for outcome in found) == evaluator.budget.spent
     n_refused = sum(outcome.failure == NOT_RUN for outcome in found)
@@ -115,9 +129,9 @@ def test_a_failed_row_counts_the_set_score_and_costs_no_other_row():
         return "broken" if "Answer 1." in prompt_of(request) else tuning_script(request)
 
     engine = ScriptedEngine(script)
-    found, _ = run(make(engine), [trial(row=i) for i in range(3)])
+    found = run(make(engine), [trial(row=i) for i in range(3)])
     assert [outcome.gain for outcome in found] == [1.0, -1.0, 1.0]
-    assert "no evolution: OutputError" in found[1].failure
+    assert "no output: OutputError" in found[1].failure
     assert (found[1].evolved, found[1].n_calls) == (None, 1)
 
 
@@ -126,7 +140,7 @@ def test_a_failed_score_keeps_the_evolution():
         scoring = "scores" in schema_of(request)
         return RuntimeError("judge is out") if scoring else tuning_script(request)
 
-    found, _ = run(make(ScriptedEngine(script)), [trial()])
+    found = run(make(ScriptedEngine(script)), [trial()])
     assert found[0].evolved == "Answer 0. good"
     assert "judge is out" in found[0].failure
     assert found[0].n_calls == 2
@@ -144,9 +158,8 @@ def test_what_a_busy_server_is_asked_again_is_counted_and_can_be_refused(limit, 
 
     engine = ScriptedEngine(script)
     evaluator = make(engine, limit=limit, lm_options={"num_retries": 3})
-    found, _ = run(evaluator, [trial()])
-    # The call that the score would need stays reserved while the evolution is asked for again.
-    asked = min(limit - 1, 4) if kind == "evolved_response" else min(limit, 5)
+    found = run(evaluator, [trial()])
+    asked = min(limit, 4) if kind == "evolved_response" else min(limit, 5)
     assert len(engine.requests) == evaluator.budget.spent == asked
     assert "busy" in found[0].failure
     assert evaluator.budget.reserved == 0
@@ -155,7 +168,7 @@ def test_what_a_busy_server_is_asked_again_is_counted_and_can_be_refused(limit, 
 def test_a_broken_template_costs_no_call():
     engine = ScriptedEngine(tuning_script)
     bad = ["{{ instruction }}", "{% for x in y %}", "", "a" * 1_000_000, "{{ response.x }}"]
-    found, _ = run(make(engine), [*map(trial, bad[:1]), trial(bad[3]), trial(bad[2])])
+    found = run(make(engine), [*map(trial, bad[:1]), trial(bad[3]), trial(bad[2])])
     assert not engine.requests
     assert all(outcome.n_calls == 0 and outcome.gain == -1.0 for outcome in found)
     assert "lacks the field" in found[0].failure
@@ -164,7 +177,7 @@ def test_a_broken_template_costs_no_call():
 
 def test_an_unknown_mutation_costs_no_call():
     engine = ScriptedEngine(tuning_script)
-    found, _ = run(make(engine), [trial(mutation="nope")])
+    found = run(make(engine), [trial(mutation="nope")])
     assert "there is no mutation 'nope'" in found[0].failure
     assert not engine.requests
 
@@ -173,24 +186,25 @@ def test_nothing_is_begun_while_closing():
     engine = ScriptedEngine(tuning_script)
     evaluator = make(engine)
     evaluator.closing = True
-    assert run(evaluator, [trial()]) == ([None], {})
+    assert run(evaluator, [trial()]) == [None]
     assert not engine.requests
 
 
-def test_done_outcomes_are_taken_over_with_their_calls():
+def test_stored_outcomes_are_taken_over_with_their_calls(tmp_path):
     engine = ScriptedEngine(tuning_script)
     trials = [trial(row=i) for i in range(4)]
-    whole, _ = run(make(ScriptedEngine(tuning_script)), trials)
-    evaluator = make(engine)
-    found, told = run(evaluator, trials, {2: whole[2], 0: whole[0]})
-    assert found == whole
-    assert set(told) == {1, 3}
+    whole = run(make(ScriptedEngine(tuning_script)), trials)
+    with Store(tmp_path / "s", {}) as store:
+        run(make(ScriptedEngine(tuning_script), store=store), trials[::2])
+    with Store(tmp_path / "s", {}) as store:
+        evaluator = make(engine, store=store)
+        assert run(evaluator, trials) == whole
     assert (len(engine.requests), evaluator.budget.spent) == (4, 8)
 
 
 def test_it_works_inside_a_running_loop_and_in_threads():
     async def inside():
-        return await make(ScriptedEngine(tuning_script)).evaluate([trial()], lambda *_: None)
+        return await make(ScriptedEngine(tuning_script)).evaluate([trial()])
 
     assert asyncio.run(inside())[0].gain == 1.0
     found = []
@@ -208,5 +222,5 @@ def test_configured_lm_serves_where_a_module_has_none():
             student=EvolQuality(mutation_templates=TEMPLATES),
             metric=QualityGain(QualityScorer()),
         )
-        found, _ = run(evaluator, [trial()])
+        found = run(evaluator, [trial()])
     assert json.dumps(found[0].gain) == "1.0"

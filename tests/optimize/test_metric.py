@@ -7,6 +7,7 @@ import dspy
 import pytest
 
 from structq import EvolQuality, InputError, QualityGain, QualityScorer
+from structq.optimize.metric import agreement, as_metric
 from tests.optimize.searches import make_rows
 from tests.scripted import ScriptedEngine, body_of, make_lm, prompt_of
 
@@ -26,7 +27,7 @@ def likes_place(place):
 
 def test_gain_is_the_difference_on_the_width_of_the_scale():
     found = gain_of()
-    assert (found.gain, found.scores, found.n_calls) == (0.5, (1.0, 2.0), 1)
+    assert (found.gain, found.scores) == (0.5, (1.0, 2.0))
     assert gain_of(scorer={"scale": (1, 6)}).gain == pytest.approx(0.2)
     assert gain_of(row=("Q", "an old oak", "oak")).gain == -0.5
 
@@ -46,7 +47,6 @@ def test_a_judge_that_likes_a_place_gains_nothing_on_average():
     assert abs(sum(gains)) < 30
     both = [gain_of(likes_place(1), scorer={"permutations": 2})]
     assert both[0].gain == 0.0
-    assert both[0].n_calls == 2
 
 
 def test_order_depends_on_the_row_and_not_on_the_evolution():
@@ -79,17 +79,17 @@ def test_added_words_cost_where_asked():
 
 
 @pytest.mark.parametrize(
-    ("script", "reason", "n_calls"),
+    ("script", "reason"),
     [
-        (lambda request: "broken", "JSON", 1),
-        (lambda request: RuntimeError("down"), "down", 1),
-        (lambda request: '{"scores": [1, 9]}', "scores", 1),
+        (lambda request: "broken", "JSON"),
+        (lambda request: RuntimeError("down"), "down"),
+        (lambda request: '{"scores": [1, 9]}', "scores"),
     ],
     ids=["broken", "down", "off the scale"],
 )
-def test_a_failure_is_a_set_score_with_its_reason(script, reason, n_calls):
+def test_a_failure_is_a_set_score_with_its_reason(script, reason):
     found = gain_of(script)
-    assert (found.gain, found.scores, found.n_calls) == (-1.0, None, n_calls)
+    assert (found.gain, found.scores) == (-1.0, None)
     assert reason in found.failure
     assert gain_of(script, failure_score=-0.25).gain == -0.25
 
@@ -98,11 +98,6 @@ def test_a_response_without_a_score_is_a_failure():
     found = gain_of(lambda _: "[1] Score: 2", scorer={"use_default_structured_output": False})
     assert found.gain == -1.0
     assert "without a score" in found.failure
-
-
-def test_attempts_of_the_scorer_count():
-    found = gain_of(lambda request: "broken", scorer={"max_attempts": 3})
-    assert found.n_calls == 3
 
 
 @pytest.mark.parametrize(
@@ -120,9 +115,8 @@ def test_worst_case_is_what_a_broken_judge_costs(settings, most):
     engine = ScriptedEngine(lambda request: "broken")
     metric = QualityGain(QualityScorer(lm=make_lm(engine), **settings))
     assert metric.max_calls == most
-    # Two orders are asked at once: when one fails, a call of the other may be begun and not sent.
-    n_calls = metric.measure(*ROW).n_calls
-    assert len(engine.requests) <= n_calls <= most
+    assert metric.measure(*ROW).failure
+    assert len(engine.requests) <= most
 
 
 def test_shifted_gains_lie_between_zero_and_one():
@@ -136,7 +130,7 @@ def test_dspy_calls_it_with_examples_and_predictions():
     example = dspy.Example(instruction="Q", response="oak").with_inputs("instruction", "response")
     prediction = EvolQuality(lm=make_lm(engine))(**example.inputs())
     assert metric(example, prediction) == metric(example, prediction, None) == 0.5
-    assert asyncio.run(metric.acall(example, prediction)) == 0.5
+    assert asyncio.run(metric.ameasure(example, prediction)).gain == 0.5
     told = metric(example, prediction, None, "mutations['depth']", [])
     assert told.score == 0.5
     assert "1.00 and the evolved one 2.00" in told.feedback
@@ -172,3 +166,60 @@ def test_wrong_values_are_named(options):
     (field,) = options
     with pytest.raises(InputError, match=field):
         QualityGain(**options)
+
+
+class TestFunctions:
+    """Metrics that are functions, as DSPy's optimizers take them."""
+
+    EXAMPLE = dspy.Example(instruction="Q", response="R", gold="A")
+
+    def of(self, function, prediction=None):
+        return asyncio.run(as_metric(function).ameasure(self.EXAMPLE, prediction or "A"))
+
+    @pytest.mark.parametrize(
+        "function",
+        [
+            lambda gold, pred: 0.5,
+            lambda gold, pred, trace=None: 0.5,
+            lambda gold, pred, trace, pred_name, pred_trace: 0.5,
+            lambda gold, pred, trace=None, pred_name=None, pred_trace=None: 0.5,
+            lambda gold, pred: {"score": 0.5},
+            lambda gold, pred: dspy.Prediction(score=0.5),
+        ],
+        ids=["two", "trace", "gepa", "gepa with defaults", "mapping", "prediction"],
+    )
+    def test_every_form_is_taken(self, function):
+        assert self.of(function).gain == 0.5
+
+    def test_what_gepa_is_told_is_feedback(self):
+        def metric(gold, pred, trace=None, pred_name=None, pred_trace=None):
+            return dspy.Prediction(score=float(gold.gold == pred), feedback=f"{pred_name}: good")
+
+        found = self.of(metric)
+        assert (found.gain, found.feedback) == (1.0, "program: good")
+
+    def test_what_it_raises_is_a_failure(self):
+        assert "ZeroDivisionError" in self.of(lambda gold, pred: 1 / 0).failure
+
+
+@pytest.mark.parametrize(
+    ("labels", "scores", "share"),
+    [
+        ([1, 2, 3], [1, 2, 3], 1.0),
+        ([3, 2, 1], [1, 2, 3], 0.0),
+        ([1, 2, 3], [1, 3, 2], 2 / 3),
+        ([1, 1, 2], [5, 1, 3], 0.5),
+        ([0, 1], [2, 2], 0.5),
+    ],
+)
+def test_agreement_is_the_share_of_pairs_in_the_same_order(labels, scores, share):
+    prediction = dspy.Prediction(scores=scores, expected_scores=None)
+    assert agreement({"labels": labels}, prediction) == pytest.approx(share)
+
+
+@pytest.mark.parametrize(
+    ("labels", "scores"), [([1, 1], [1, 2]), ([1], [1, 2]), ([1, 2], [1, None])]
+)
+def test_labels_that_say_nothing_are_named(labels, scores):
+    with pytest.raises(ValueError, match="labels"):
+        agreement({"labels": labels}, dspy.Prediction(scores=scores, expected_scores=None))

@@ -5,35 +5,37 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from structq.errors import BudgetExceededError, InputError
-from structq.optimize.ledger import SearchBudget
-from structq.optimize.policy import GainWeights
 from structq.optimize.proposers import Crossover, Library, Paraphrase, Reflective
 from structq.optimize.trials import Answers, Ask, Evaluate
-from structq.optimize.verdict import Candidate
 
 from .fake_lm import BAD, GOOD, SEED, FakeLM, make_search, run
 
 
+def text_of(trial):
+    ((_, text),) = trial.texts
+    return text
+
+
 def test_better_sentences_are_found_and_proven():
     lm = FakeLM({**dict.fromkeys(GOOD, 0.2), **dict.fromkeys(BAD, -0.2)})
-    finding = run(make_search(600), lm)
+    finding = run(600, lm=lm)
     assert finding.verdict.accepted
     assert finding.verdict.gain.low > 0
-    for text in finding.chosen.templates.values():
+    for text in finding.chosen.values():
         assert any(sentence in text for sentence in GOOD)
         assert not any(sentence in text for sentence in BAD)
-    assert set(finding.gains) == set(SEED.templates)
+    assert set(finding.gains) == set(SEED)
     assert finding.history
 
 
 def test_every_template_keeps_its_purpose_sentence():
-    finding = run(make_search(), FakeLM())
-    for name, text in finding.best.templates.items():
-        assert text.startswith(SEED.templates[name])
+    finding = run(lm=FakeLM())
+    for name, text in finding.best.items():
+        assert text.startswith(SEED[name])
 
 
 def test_harmful_proposals_leave_the_seed():
-    finding = run(make_search(), FakeLM(dict.fromkeys(BAD, -0.3)))
+    finding = run(lm=FakeLM(dict.fromkeys(BAD, -0.3)))
     assert finding.chosen == SEED
     assert not finding.verdict.accepted
 
@@ -48,13 +50,11 @@ def test_harmful_proposals_leave_the_seed():
     seed=st.integers(0, 99),
 )
 def test_the_budget_is_never_exceeded(max_calls, cost, spent, n_train, n_val, seed):
-    budget = SearchBudget(max_calls=max_calls, calls_per_trial=cost)
     lm = FakeLM(cost=min(cost, spent), seed=seed)
     try:
-        search = make_search(budget=budget, n_train=n_train, n_val=n_val, seed_number=seed)
+        run(max_calls, lm=lm, cost=cost, n_train=n_train, n_val=n_val, seed=seed)
     except BudgetExceededError:
-        return
-    run(search, lm)
+        assert not lm.n_calls
     assert lm.n_calls <= max_calls
 
 
@@ -64,34 +64,27 @@ def test_the_same_answers_give_the_same_steps(seed):
     answers = []
     real = first.answer
     first.answer = lambda step: answers.append(real(step)) or answers[-1]
-    finding = run(make_search(seed_number=seed), first)
+    finding = run(seed=seed, lm=first)
     replay = FakeLM()
     journal = iter(answers)
     replay.answer = lambda step: replay.steps.append(step) or next(journal)
-    assert run(make_search(seed_number=seed), replay) == finding
+    assert run(seed=seed, lm=replay) == finding
     assert replay.steps == first.steps
-
-
-def test_no_trial_is_asked_twice():
-    lm = FakeLM()
-    run(make_search(2_000, n_train=6, n_val=10), lm)
-    trials = [t for step in lm.steps if isinstance(step, Evaluate) for t in step.trials]
-    assert len(trials) == len(set(trials))
 
 
 def test_validation_rows_serve_the_verdict_alone():
     lm = FakeLM()
-    finding = run(make_search(), lm)
+    finding = run(lm=lm)
     splits = [{t.split for t in s.trials} for s in lm.steps if isinstance(s, Evaluate)]
     assert finding.verdict.p_value is not None
     assert splits[-1] == {"val"}
     assert all(found == {"train"} for found in splits[:-1])
-    texts = {t.text for t in lm.steps[-1].trials}
-    assert texts <= {*SEED.templates.values(), *finding.best.templates.values()}
+    texts = {text_of(t) for t in lm.steps[-1].trials}
+    assert texts <= {*SEED.values(), *finding.best.values()}
 
 
 def test_without_validation_rows_nothing_is_proven():
-    finding = run(make_search(n_val=0), FakeLM())
+    finding = run(n_val=0, lm=FakeLM())
     assert not finding.verdict.accepted
     assert "no validation rows" in finding.verdict.reason
     assert finding.best != SEED
@@ -99,14 +92,14 @@ def test_without_validation_rows_nothing_is_proven():
 
 
 def test_few_rows_are_enough_to_search_with():
-    finding = run(make_search(600, n_train=2, n_val=5), FakeLM(noise=0.01))
+    finding = run(600, n_train=2, n_val=5, lm=FakeLM(noise=0.01))
     assert finding.best != SEED
 
 
 def test_when_the_time_is_up_the_verdict_follows():
     lm = FakeLM()
     lm.stop_after = 3
-    finding = run(make_search(), lm)
+    finding = run(lm=lm)
     assert len(lm.steps) <= 4
     assert finding.verdict.reason
 
@@ -114,7 +107,7 @@ def test_when_the_time_is_up_the_verdict_follows():
 def test_a_refused_candidate_comes_with_the_calls_that_would_settle_it():
     for seed in range(20):
         lm = FakeLM(dict.fromkeys(GOOD, 0.05), noise=0.3, seed=seed)
-        finding = run(make_search(300, seed_number=seed), lm)
+        finding = run(300, seed=seed, lm=lm)
         if finding.verdict.n_calls_to_settle is not None:
             break
     assert not finding.verdict.accepted
@@ -129,22 +122,22 @@ def test_a_gain_that_is_no_number_is_a_failure(bad):
     from dataclasses import replace
 
     def change(outcome):
-        return replace(outcome, gain=bad) if BAD[0] in outcome.trial.text else outcome
+        return replace(outcome, gain=bad) if BAD[0] in text_of(outcome.trial) else outcome
 
     lm = FakeLM({**dict.fromkeys(GOOD, 0.3), BAD[0]: 0.0}, change=change)
-    finding = run(make_search(600), lm)
+    finding = run(600, lm=lm)
     assert finding.verdict.accepted
-    assert all(BAD[0] not in text for text in finding.best.templates.values())
+    assert all(BAD[0] not in text for text in finding.best.values())
 
 
 def test_a_proposer_that_always_fails_leaves_the_seed():
-    finding = run(make_search(), FakeLM(replies=[None]))
+    finding = run(lm=FakeLM(replies=[None]))
     assert finding.chosen == SEED
 
 
 def test_the_library_needs_no_lm():
     lm = FakeLM()
-    finding = run(make_search(proposers=[Library()]), lm)
+    finding = run(proposers=[Library()], lm=lm)
     assert not any(isinstance(step, Ask) for step in lm.steps)
     assert finding.verdict.reason
 
@@ -152,7 +145,7 @@ def test_the_library_needs_no_lm():
 def test_proposers_take_turns():
     proposers = [Reflective(), Paraphrase(), Crossover(), Library()]
     lm = FakeLM()
-    run(make_search(600, proposers=proposers), lm)
+    run(600, proposers=proposers, lm=lm)
     prompts = [prompt for step in lm.steps if isinstance(step, Ask) for prompt in step.prompts]
     assert any("other words" in prompt for prompt in prompts)
     assert any("new version" in prompt for prompt in prompts)
@@ -173,11 +166,11 @@ def test_proposers_take_turns():
 )
 def test_a_hostile_proposal_is_never_tried(hostile):
     lm = FakeLM(replies=[hostile])
-    finding = run(make_search(), lm)
+    finding = run(lm=lm)
     assert finding.chosen == SEED
     for step in lm.steps:
         if isinstance(step, Evaluate):
-            assert {trial.text for trial in step.trials} <= set(SEED.templates.values())
+            assert {text_of(trial) for trial in step.trials} <= set(SEED.values())
 
 
 def test_failures_win_nothing():
@@ -187,37 +180,25 @@ def test_failures_win_nothing():
 
     def change(outcome):
         # As the evaluator answers where a response praises itself.
-        failed = sly in outcome.trial.text
+        failed = sly in text_of(outcome.trial)
         return replace(outcome, gain=-1.0, n_calls=1, failure="praise") if failed else outcome
 
-    finding = run(make_search(600), FakeLM({**dict.fromkeys(GOOD, 0.1), sly: 0.5}, change=change))
+    finding = run(600, lm=FakeLM({**dict.fromkeys(GOOD, 0.1), sly: 0.5}, change=change))
     assert finding.best != SEED
-    assert all(sly not in text for text in finding.best.templates.values())
-
-
-def test_weights_are_learned_and_tested():
-    from dataclasses import replace
-
-    def change(outcome):
-        return replace(outcome, gain=outcome.gain - 0.5 * (outcome.trial.mutation == "detail"))
-
-    finding = run(make_search(1_500, policy=GainWeights()), FakeLM(change=change))
-    assert finding.best.weights["depth"] > finding.best.weights["detail"]
-    assert finding.verdict.accepted
+    assert all(sly not in text for text in finding.best.values())
 
 
 def test_a_mutation_of_weight_0_is_never_tried():
-    seed = Candidate(templates=SEED.templates, weights={"depth": 1.0, "detail": 0.0})
     lm = FakeLM()
-    run(make_search(seed=seed), lm)
+    run(lm=lm, weights={"depth": 1.0, "detail": 0.0})
     trials = [t for step in lm.steps if isinstance(step, Evaluate) for t in step.trials]
-    assert {trial.mutation for trial in trials} == {"depth"}
+    assert {name for trial in trials for name, _ in trial.texts} == {"depth"}
 
 
 def test_a_whole_prompt_keeps_its_fields():
     whole = "Improve it.\n\nQ: {{ instruction }}\nA: {{ response }}"
-    finding = run(make_search(seed=Candidate(templates={"m": whole})), FakeLM())
-    text = finding.best.templates["m"]
+    finding = run(templates={"m": whole}, lm=FakeLM())
+    text = finding.best["m"]
     assert text.endswith("\n\nQ: {{ instruction }}\nA: {{ response }}")
     assert text.startswith("Improve it. ")
 
@@ -228,25 +209,25 @@ def test_a_whole_prompt_keeps_its_fields():
         ({"n_train": 0}, "n_train"),
         ({"n_val": -1}, "n_val"),
         ({"proposers": []}, "proposers"),
-        ({"seed": Candidate(templates={})}, "templates"),
+        ({"templates": {}}, "templates"),
         ({"level": 0.0}, "level"),
     ],
 )
 def test_wrong_arguments_are_named(options, field):
     with pytest.raises(InputError) as caught:
-        make_search(**options)
+        make_search(lm=FakeLM(), **options)
     assert caught.value.field == field
 
 
 def test_a_budget_that_is_too_small_says_what_is_needed():
     with pytest.raises(BudgetExceededError, match="at least 33 are needed"):
-        make_search(20)
+        make_search(20, lm=FakeLM())
 
 
 def test_the_wrong_number_of_outcomes_is_refused():
-    search = make_search()
+    search = make_search(lm=FakeLM())
     step = next(search)
     while isinstance(step, Ask):
-        step = search.send(Answers(replies=("Give one number.",) * len(step.prompts)))
+        step = search.send(Answers(n_left=400, replies=("Give one number.",) * len(step.prompts)))
     with pytest.raises(InputError, match="outcomes"):
-        search.send(Answers(outcomes=()))
+        search.send(Answers(n_left=400))

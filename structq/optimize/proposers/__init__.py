@@ -1,12 +1,11 @@
 """Who writes new texts; each knows a brief, and nothing of trials and budgets."""
 
-from .brief import Brief, Case, Proposals, Proposer, Worth
-from .crossover import Crossover
-from .library import Library
-from .paraphrase import Paraphrase
-from .reflective import Reflective
+from .brief import EVOLVING, Brief, Case, Proposals, Proposer, Whole, Worth
+from .library import Crossover, Library
+from .writers import Paraphrase, Reflective
 
 __all__ = [
+    "EVOLVING",
     "Brief",
     "Case",
     "Crossover",
@@ -15,5 +14,6 @@ __all__ = [
     "Proposals",
     "Proposer",
     "Reflective",
+    "Whole",
     "Worth",
 ]

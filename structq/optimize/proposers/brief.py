@@ -8,7 +8,16 @@ from typing import Protocol
 
 from structq.optimize.sentences import join_sentences
 
-__all__ = ["Brief", "Case", "Proposals", "Proposer", "Worth"]
+__all__ = ["EVOLVING", "Brief", "Case", "Proposals", "Proposer", "Whole", "Worth"]
+
+EVOLVING = "The writer gets a question and a response to it, and rewrites the response."
+"""What the LM does whose instruction is written, for mutations."""
+
+
+class Whole(str):
+    """A proposed text that takes the place of the purpose sentence, in one mutation."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,13 +25,15 @@ class Case:
     """One row that the template was tried on: texts of a row and of an LM, untrusted."""
 
     instruction: str
-    """Of the row."""
+    """Of the row; its inputs, where it is no question."""
     response: str
-    """The original."""
+    """The original; what was expected, where there is none."""
     evolved: str
     """What the template made of it."""
     gain: float
     """By the metric."""
+    feedback: str | None = None
+    """What the metric said."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +51,7 @@ class Brief:
     """What is known when new texts are wanted."""
 
     mutation: str
-    """Name of the mutation."""
+    """Name of the mutation, or of the predictor."""
     purpose: str
     """Its purpose sentence, which stays."""
     sentences: tuple[str, ...]
@@ -55,6 +66,8 @@ class Brief:
     """Rows that the template did well on."""
     lost: tuple[Case, ...] = ()
     """Rows that it did badly on."""
+    task: str = EVOLVING
+    """What the LM does whose instruction is written."""
     seed: int = 0
     """Fixes every choice of the proposer."""
 
@@ -72,8 +85,8 @@ class Proposer(Protocol):
     """Writes new texts for a mutation.
 
     What it returns is what should follow the purpose sentence; the purpose sentence in front is
-    allowed. It draws from the brief's seed alone. Its texts are untrusted: every one goes through
-    the gate. None is fine.
+    allowed, and a ``Whole`` takes its place. It draws from the brief's seed alone. Its texts are
+    untrusted: every one goes through the gate. None is fine.
     """
 
     def propose(self, brief: Brief) -> Proposals:

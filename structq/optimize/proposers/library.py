@@ -1,4 +1,4 @@
-"""Sentences that people wrote: needs no LM.
+"""Sentences that people wrote, and two good texts in one: what needs no LM.
 
 A sentence asks for one thing that can be done to any response. None says what the mutation is for
 (its own first sentence does), and none speaks of how the result is assessed.
@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from structq.optimize.sentences import join_sentences
+from structq.optimize.sentences import join_sentences, split_sentences
 
 from .brief import Brief, Proposals
 
-__all__ = ["GENERAL", "SENTENCES", "Library"]
+__all__ = ["GENERAL", "SENTENCES", "Crossover", "Library"]
 
 GENERAL = (
     "Keep every fact of the original that is right.",
@@ -99,10 +99,10 @@ class Library:
     def propose(self, brief: Brief) -> Proposals:
         """No prompt."""
         rng = np.random.default_rng((brief.seed, 13))
-        tried = {worth.text for worth in (*brief.helped, *brief.harmed)} | set(brief.sentences)
+        known = {worth.text for worth in (*brief.helped, *brief.harmed)} | set(brief.sentences)
         own = SENTENCES.get(brief.mutation)
         fitting = own if own is not None else tuple(s for part in SENTENCES.values() for s in part)
-        fresh = [s for s in (*fitting, *GENERAL) if s not in tried]
+        fresh = [s for s in (*fitting, *GENERAL) if s not in known]
         texts = []
         for _ in range(self._n_texts):
             if not fresh:
@@ -114,4 +114,27 @@ class Library:
             texts.append(join_sentences([*brief.sentences, *(fresh[int(i)] for i in chosen)]))
             fresh = [s for i, s in enumerate(fresh) if i not in set(chosen.tolist())]
         return texts
+        yield ""  # a generator that asks nothing
+
+
+class Crossover:
+    """Draws two of the best whole texts and keeps about half of the sentences of each.
+
+    Args:
+        n_parents: How many of the best texts take part.
+    """
+
+    def __init__(self, n_parents: int = 6) -> None:
+        self._n_parents = n_parents
+
+    def propose(self, brief: Brief) -> Proposals:
+        """No prompt."""
+        parents = [split_sentences(worth.text) for worth in brief.texts[: self._n_parents]]
+        if len(parents) < 2:
+            return []
+        rng = np.random.default_rng((brief.seed, 11))
+        one, other = rng.choice(len(parents), 2, replace=False)
+        both = dict.fromkeys(parents[int(one)] + parents[int(other)])
+        kept = [sentence for sentence in both if rng.random() < 0.6]
+        return [join_sentences(kept)] if kept else []
         yield ""  # a generator that asks nothing

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from structq.errors import InputError, ResumeError
+from structq.journal.fingerprint import UnknownError, fingerprint
 from structq.modules import QualityScorer
 from structq.optimize import QualityGain, TemplateOptimizer
-from structq.optimize.fingerprint import UnknownError, fingerprint
 from structq.optimize.proposers import Crossover, Library
 from tests.optimize.searches import make_rows, make_student, small_search
 from tests.scripted import ScriptedEngine, make_lm
@@ -115,7 +115,7 @@ def test_a_global_that_is_used_counts(monkeypatch):
 
 def test_it_is_the_same_in_every_process():
     code = (
-        "from tests.optimize.test_fingerprint import *; "
+        "from tests.journal.test_fingerprint import *; "
         "print(*(fingerprint(f) for pair in PAIRS.values() for f in pair))"
     )
     runs = {
