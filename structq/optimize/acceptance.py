@@ -38,24 +38,26 @@ def plan_pairs(
 ) -> list[tuple[Trial, Trial]]:
     """Candidate and seed on the same rows, each group as often as its weight says.
 
-    Rows are taken in random order, each once before any comes again, and no row meets a group
-    twice. Where the two have the same texts there is nothing to ask, and nothing comes back.
+    Rows are taken in random order, each once before any comes again. Where the two have the same
+    texts their difference is zero and nothing need be asked: only other pairs count.
     """
     ends = np.cumsum(np.asarray(space.weights) / np.sum(space.weights))
     order = rng.permutation(n_rows)
-    n_rounds = min(math.ceil(n_pairs / n_rows), len(ends)) if n_rows else 0
+    n_rounds = len(ends) if n_rows else 0
     # Row i starts at its own place on the circle, later rounds go on by equal steps.
     starts = (rng.permutation(n_rows) + rng.random()) / max(n_rows, 1)
-    places: dict[tuple[int, int], None] = {}
+    pairs, asked = [], set()
     for step in range(n_rounds):
         for row in order.tolist():
             u = (starts[row] + step / n_rounds) % 1.0
             group = int(min(np.searchsorted(ends, u, side="right"), len(ends) - 1))
-            places[row, group] = None
-    return [
-        (_trial(space.groups[group], best, row), _trial(space.groups[group], space.templates, row))
-        for row, group in list(places)[:n_pairs]
-    ]
+            names = space.groups[group]
+            mine, theirs = _trial(names, best, row), _trial(names, space.templates, row)
+            asked |= {mine} - {theirs}
+            if len(asked) > n_pairs:
+                return pairs
+            pairs.append((mine, theirs))
+    return pairs
 
 
 def _trial(names: Sequence[str], texts: Mapping[str, str], row: int) -> Trial:
@@ -63,15 +65,28 @@ def _trial(names: Sequence[str], texts: Mapping[str, str], row: int) -> Trial:
 
 
 def judge(
-    pairs: Sequence[tuple[Outcome, Outcome]], *, level: float, rng: np.random.Generator
+    pairs: Sequence[tuple[Outcome, Outcome]],
+    *,
+    level: float,
+    rng: np.random.Generator,
+    same: Sequence[int] = (),
 ) -> tuple[Verdict, dict[str, Gain]]:
-    """The verdict, and the gain of each group that has rows of its own."""
+    """The verdict, and the gain of each group that has rows of its own.
+
+    Args:
+        pairs: Candidate and seed on the same rows.
+        level: Of the test.
+        rng: Flips signs.
+        same: Rows that met a group in which the two are the same, once for each time.
+    """
     readings = [
         0.0 if a.original is None or b.original is None else a.original - b.original
         for a, b in pairs
     ]
     differences = adjust([a.gain - b.gain for a, b in pairs], readings)
     by_row: dict[int, list[float]] = {}
+    for row in same:
+        by_row.setdefault(row, []).append(0.0)
     by_group: dict[str, list[float]] = {}
     for (mine, _), difference in zip(pairs, differences, strict=True):
         by_row.setdefault(mine.trial.row, []).append(difference)
@@ -79,12 +94,12 @@ def judge(
         by_group.setdefault(names, []).append(difference)
     gains = {names: gain for names, found in by_group.items() if (gain := gain_of(found))}
     rows = [fmean(found) for found in by_row.values()]
-    verdict = _decide(rows, len(pairs), sum(a.n_calls + b.n_calls for a, b in pairs), level, rng)
+    verdict = _decide(rows, sum(a.n_calls + b.n_calls for a, b in pairs), level, rng)
     return replace(verdict, **_costs(pairs)), gains if len(gains) > 1 else {}
 
 
 def _decide(
-    rows: list[float], n_pairs: int, n_calls: int, level: float, rng: np.random.Generator
+    rows: list[float], n_calls: int, level: float, rng: np.random.Generator
 ) -> Verdict:
     gain, n = gain_of(rows), len(rows)
     if n < MIN_ROWS:
@@ -98,7 +113,7 @@ def _decide(
     if wanted is None:
         reason = f"not better than the seed on {n} validation rows (p = {p:.4f})"
         return Verdict(accepted=False, reason=reason, gain=gain, p_value=p)
-    calls = math.ceil(wanted * n_pairs / n * max(n_calls / n_pairs, 1))
+    calls = math.ceil(wanted * n_calls / n)
     reason = (
         f"looks better by {fmean(rows):+.3f}, but {n} validation rows do not prove it "
         f"(p = {p:.4f}); about {calls} calls on {wanted} rows would settle it"

@@ -34,6 +34,8 @@ _START = {
 }  # fmt: skip
 _TUNED = ("words", "sentence", "specific", "pair", "text")
 _LOWEST, _HIGHEST, _STEP = 0.01, 1.2, 1.6
+_SPARSE, _FREEDOM = ("sentence", "specific", "pair"), 2.0
+"""Whose prior has long tails, and its degrees of freedom."""
 _PRIOR_SD = 1.2
 """A pull towards the start, as a normal prior on the logarithm."""
 _PER_WORD = -0.02
@@ -71,6 +73,7 @@ class Belief:
         self._sds, self._patience = dict(_START), _PATIENCE[0]
         self._n_tuned = 0
         self._promise = np.zeros(0)
+        self._widths: dict[object, float] = {}
 
     def learn(self, cell: Hashable, found: Sequence[Observation]) -> None:
         """Takes in what ran on one cell; what ran there before counts once."""
@@ -89,11 +92,13 @@ class Belief:
             units, self._seen, promise, n_parts=self._n_parts, n_authors=self._n_authors
         )
         task = self._task(columns, self._patience)
+        task.widths[:-1] = [self._widths.get(key, 1.0) for key in columns.keys]
         # Priors change slowly: they are chosen anew when there is an eighth more to learn from.
         if (self._n_learned - self._n_tuned) * 8 >= self._n_learned > 0:
             task = self._tune(task)
             self._n_tuned = self._n_learned
         posterior = task.solve(self._sds)
+        self._widths = dict(zip(columns.keys, task.wider(posterior, self._sds), strict=True))
         self._promise = np.mean([effects.alone for effects in posterior.effects()], axis=0)
         return posterior
 
@@ -111,6 +116,7 @@ class Belief:
         place = _PATIENCE.index(self._patience)
         for other in _PATIENCE[max(place - 1, 0) : place + 2]:
             rival = self._task(task.columns, other) if other != self._patience else task
+            rival.widths = task.widths
             if (there := rival.evidence(self._sds)) > here:
                 task, here, self._patience = rival, there, other
         return task
@@ -158,9 +164,17 @@ class _Task:
         self._unit = self._unit or 1.0
         self._centre = np.zeros(x.shape[1])
         self._centre[columns.part("words")] = _PER_WORD * self._unit
+        self.widths = np.ones(x.shape[1])
         rest = y - x @ self._centre
         self._gram, self._moment = x.T @ x, x.T @ rest
         self._square = float(rest @ rest)
+
+    def wider(self, found: Posterior, sds: dict[str, float]) -> Floats:
+        """Few effects are large and most are none: what makes the prior of each Student's."""
+        squares = found.mean**2 / found.noise + np.diag(found.covariance)
+        prior = np.array([sds[group] for group in GROUPS])[self.columns.groups] ** 2
+        sparse = np.isin(self.columns.groups, [GROUPS.index(group) for group in _SPARSE])
+        return np.where(sparse, (_FREEDOM + squares / prior) / (_FREEDOM + 1), 1.0)
 
     def solve(self, sds: dict[str, float]) -> Posterior:
         """The posterior at these prior standard deviations."""
@@ -193,7 +207,7 @@ class _Task:
 
     def _shrinkage(self, sds: dict[str, float]) -> Floats:
         own = np.array([sds[group] for group in GROUPS])[self.columns.groups]
-        return np.asarray(np.append(own, _READING_SD) ** -2)
+        return np.asarray(np.append(own, _READING_SD) ** -2 / self.widths)
 
 
 class Posterior:
@@ -211,13 +225,13 @@ class Posterior:
     ) -> None:
         self.mean, self.noise = mean, noise
         self._columns, self._patience = columns, patience
-        self._covariance = covariance
+        self.covariance = covariance
         self._text_sd = text_sd
 
     def draw(self, rng: np.random.Generator, n: int) -> Floats:
         """Values of the columns as they may be (Thompson sampling); shape (n, columns)."""
         size = len(self.mean)
-        factor = np.linalg.cholesky(self._covariance + 1e-12 * np.eye(size))
+        factor = np.linalg.cholesky(self.covariance + 1e-12 * np.eye(size))
         return np.asarray(self.mean + rng.normal(size=(n, size)) @ factor.T * np.sqrt(self.noise))
 
     def effects(self, values: Floats | None = None) -> list[Effects]:
@@ -257,7 +271,7 @@ class Posterior:
     def contrast(self, program: Program, other: Program, shares: Floats) -> tuple[float, float]:
         """Expected gain of the first program over the other, and its standard deviation."""
         line = self._line(program, shares) - self._line(other, shares)
-        spread = self.noise * float(line @ self._covariance @ line)
+        spread = self.noise * float(line @ self.covariance @ line)
         return float(line @ self.mean), float(np.sqrt(max(0.0, spread)))
 
     def surprise(self) -> float:
@@ -267,7 +281,7 @@ class Posterior:
     def authors(self) -> tuple[Floats, Floats]:
         """What a sentence of each author is worth as a rule, and how sure that is."""
         part = self._columns.part("author")
-        spread = np.sqrt(self.noise * np.diag(self._covariance)[part])
+        spread = np.sqrt(self.noise * np.diag(self.covariance)[part])
         return self.mean[part], np.asarray(spread)
 
     def _line(self, program: Program, shares: Floats) -> Floats:

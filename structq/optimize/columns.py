@@ -21,7 +21,7 @@ Piece = tuple[int, Units]
 
 GROUPS = ("author", "words", "bend", "sentence", "specific", "pair", "text")
 WORD_UNIT, BEND_UNIT = 10.0, 10.0
-_MOST = {"sentence": 100, "specific": 30, "pair": 60, "text": 40}
+_MOST = {"sentence": 80, "specific": 12, "pair": 200, "text": 40}
 _FEWEST_SEEN = 3
 
 
@@ -62,6 +62,17 @@ class Columns:
         """Where the columns of a group are."""
         start = int(np.searchsorted(self.groups, GROUPS.index(group)))
         return slice(start, start + self.sizes[group])
+
+    @cached_property
+    def keys(self) -> list[object]:
+        """What each column stands for, whatever its place."""
+        special = [(part, unit) for part in range(self.n_parts) for unit in self.special]
+        lists = {"sentence": self.sentences, "specific": special, "pair": self.pairs}
+        return [
+            (group, key)
+            for group, size in self.sizes.items()
+            for key in lists.get(group, range(size))
+        ]
 
     @cached_property
     def authors(self) -> Floats:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 
 import numpy as np
 
@@ -43,7 +44,7 @@ class SearchSettings:
     """Programs in a batch."""
     n_fresh: int = 3
     """Of them, new texts as they were proposed."""
-    max_sentences: int = 10
+    max_sentences: int = 14
     """Most sentences after the purpose sentence."""
     proposal_share: float = 0.08
     """Share of the search's calls that goes to proposals; below 1,500 calls twice that."""
@@ -52,8 +53,6 @@ class SearchSettings:
     test_share: float = 0.15
     """Share of all calls that is kept for the test; below 1,500 calls, where fewer rows would
     refuse too many good candidates, twice that."""
-    prune_below: float = 0.6
-    """Belief that a sentence helps, below which the best program does without it."""
     test_above: float = 0.7
     """Belief that the candidate is better, below which it is not tested."""
 
@@ -197,7 +196,8 @@ class _Run:
         reserve = int(self.settings.test_share * self.account.most) // (2 * self.cost)
         reserve = min(max(reserve, MIN_ROWS + 1), self.n_val * len(self.groups)) * 2 * self.cost
         yield from self._explore(self.account.most - reserve)
-        self._prune()
+        self._believe()
+        self._prune(level)
         mean, sd = self.posterior.contrast(self.best, self.seed, self.shares)
         self._note(f"expected {mean:+.3f} (sd {sd:.3f}) against the seed")
         if self.best == self.seed or _normal_cdf(mean, sd) < self.settings.test_above:
@@ -209,11 +209,13 @@ class _Run:
         n_pairs = self.account.n_left // (2 * self.cost)
         texts = self.pool.templates(self.best)
         pairs = plan_pairs(self.space, texts, n_pairs, self.n_val, self.rng)
-        trials = tuple(dict.fromkeys(trial for pair in pairs for trial in pair))
+        differ = [(mine, theirs) for mine, theirs in pairs if mine != theirs]
+        trials = tuple(dict.fromkeys(trial for pair in differ for trial in pair))
         answers = yield from self.account.ask(Evaluate(trials=trials))
         outcomes = dict(zip(trials, _checked(answers, trials), strict=True))
-        tested = [(outcomes[mine], outcomes[theirs]) for mine, theirs in pairs]
-        verdict, gains = judge(tested, level=level, rng=self.rng)
+        tested = [(outcomes[mine], outcomes[theirs]) for mine, theirs in differ]
+        same = [mine.row for mine, theirs in pairs if mine == theirs]
+        verdict, gains = judge(tested, level=level, rng=self.rng, same=same)
         return self._finding(self.best, verdict, gains)
 
     def _explore(self, most: int) -> Generator[Step, Answers, None]:
@@ -221,14 +223,13 @@ class _Run:
         idle = 0
         while not self.account.stopped and idle <= _MOST_IDLE:
             yield from self._propose(most)
+            self._believe()
             arms = self._choose_arms()
             n_cells = self._n_cells(len(arms), most)
             if self.account.stopped or len(arms) < 2 or not n_cells:
                 return
             before = self.account.n_left
             yield from self._try(arms, n_cells)
-            self.posterior = self.belief.update(self.pool.units)
-            self._update_best()
             # Trials that are known cost nothing and say nothing: with few rows there is an end.
             idle = 0 if self.fresh or self.account.n_left < before else idle + 1
 
@@ -245,7 +246,6 @@ class _Run:
             parts, self.best, account=self.account, posterior=self.posterior,
             evidence=self.evidence, rng=self.rng,
         )  # fmt: skip
-        self.posterior = self.belief.update(self.pool.units)
 
     def _n_cells(self, n_arms: int, most: int) -> int:
         """Cells of a batch: about a twenty-fourth of the calls, as many as there are groups."""
@@ -292,8 +292,9 @@ class _Run:
             for part, e in enumerate(effects)
         )
 
-    def _update_best(self) -> None:
-        """The program with the highest expected gain; the one in place unless another is above."""
+    def _believe(self) -> None:
+        """Best is the program of the highest expected gain; the one in place on a tie."""
+        self.posterior = self.belief.update(self.pool.units)
         tried = self._tried(6)
         made = self._recombined(self.posterior.effects(), [self.best, self.seed, *tried])
         programs = [self.best, made, *tried]
@@ -304,19 +305,47 @@ class _Run:
             self.account.lead = mean
             self._note(f"{_sizes(found)} sentences, expected {mean:+.3f} (sd {sd:.3f})")
 
-    def _prune(self) -> None:
-        """Leaves out, one by one, what is least believed to help, until all of it is."""
+    def _prune(self, level: float) -> None:
+        """Leaves out what is not shown to help, as long as that is more likely to be proven.
+
+        One sentence everywhere, one in one text, or all that is new in one text: whichever promises
+        most, as gain times the chance that the test will see it.
+        """
+        here = self._promise(self.best, level)
         while True:
-            beliefs = []
-            for unit in sorted({i for units in self.best for i in units}):
-                less = tuple(tuple(i for i in units if i != unit) for units in self.best)
-                mean, sd = self.posterior.contrast(self.best, less, self.shares)
-                beliefs.append((_normal_cdf(mean, sd), unit, less))
-            belief, unit, less = min(beliefs, default=(1.0, 0, self.best))
-            if belief >= self.settings.prune_below:
+            fewer = [(self._promise(p, level), p) for p in self._shorter(self.best)]
+            promise, program = max(fewer, default=(-np.inf, self.best))
+            if promise < here:
                 return
-            self._note(f"left out {self.pool.units[unit].text!r}: {belief:.0%} that it helps")
-            self.best = less
+            here, self.best = promise, program
+            self._note(f"shortened to {_sizes(program)} sentences")
+
+    def _shorter(self, program: Program) -> list[Program]:
+        found: dict[Program, None] = {}
+        for unit in {i for units in program for i in units}:
+            less = tuple(tuple(i for i in units if i != unit) for units in program)
+            found[less] = None
+        for part, units in enumerate(program):
+            options = [tuple(i for i in units if i != unit) for unit in units] + [self.seed[part]]
+            for option in options:
+                found[(*program[:part], option, *program[part + 1 :])] = None
+        found.pop(program, None)
+        return [p for p in found if sum(map(len, p)) < sum(map(len, program)) or p == self.seed]
+
+    def _promise(self, program: Program, level: float) -> float:
+        """Expected gain over the seed, times the chance that the test will see it."""
+        mean, sd = self.posterior.contrast(program, self.seed, self.shares)
+        changed = sum(
+            share for share, mine, own in zip(self.shares, program, self.seed, strict=True)
+            if mine != own
+        )  # fmt: skip
+        if not changed:
+            return 0.0
+        # Rows whose text stays need no call: all calls go where the two differ.
+        n_pairs = max(1.0, min(self.account.n_left / (2 * self.cost), self.n_val / changed))
+        error = changed * math.sqrt(2 * self.posterior.noise / n_pairs)
+        reach = NormalDist().inv_cdf(1 - level) * error
+        return mean * _normal_cdf(mean - reach, math.hypot(sd, error))
 
     def _try(self, arms: Sequence[Program], n_cells: int) -> Generator[Step, Answers, None]:
         """Tries each arm on each of the next cells, and learns from it."""
