@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,7 +34,7 @@ class TuningSettings(Settings):
 
     proposer: Annotated[list[str], Shown("auto|library|reflective|paraphrase|crossover")] = Field(
         default_factory=list,
-        description="Who writes new sentences, by default all that can; may be given several times.",
+        description="Who writes sentences, by default all that can; may be given several times.",
     )
     scorer_lm: _Lm = Field(default=None, description="The judge; by default --lm.")
     proposer_lm: _Lm = Field(
@@ -41,6 +42,10 @@ class TuningSettings(Settings):
     )
     valid: _File = Field(
         default=None, description="Rows for the verdict; by default half of the rows."
+    )
+    warm_start: Annotated[list[str], Shown("JOURNAL")] = Field(
+        default_factory=list,
+        description="Journal of an earlier run or search to begin from; may be given again.",
     )
     checkpoint: _File = Field(
         default=None, description="Keeps every answer; if it is there, goes on from it."
@@ -57,7 +62,7 @@ class TuningSettings(Settings):
     seed: int = Field(default=0, ge=0, le=MAX_SEED, description="Fixes every draw of the search.")
 
 
-_OPTIMIZERS = ("max_seconds", "level", "seed", "checkpoint")
+_OPTIMIZERS = ("max_seconds", "level", "seed", "checkpoint", "warm_start")
 
 
 @takes(
@@ -66,6 +71,7 @@ _OPTIMIZERS = ("max_seconds", "level", "seed", "checkpoint")
         "num_evolutions", "store_evolutions", "include_original_response",
         *(name for name in RunSettings.model_fields if name not in ("limit", "window")),
     ),
+    flags={"warm_start": "--from"},
 )  # fmt: skip
 def optimize(
     data: Source,
@@ -109,6 +115,7 @@ def optimize(
         view.summarise(result, kept=settings.checkpoint)
         return EXIT_INTERRUPTED
     tuned.save(out)
+    _add_result(out, result)
     view.summarise(result, written=out)
     return EXIT_ROWS_FAILED if n_bad + n_bad_valid else 0
 
@@ -123,6 +130,13 @@ def _read(path: str, limit: int | None) -> tuple[list[dict[str, Any]], int]:
             n_bad += 1
             say(str(row.error))
     return good, n_bad
+
+
+def _add_result(path: str, result: Any) -> None:
+    """The verdict goes beside the program: what loads the program passes over it."""
+    program = json.loads(Path(path).read_text("utf8"))
+    program["optimization"] = result.to_json()
+    Path(path).write_text(json.dumps(program, indent=2, ensure_ascii=False) + "\n", "utf8")
 
 
 def _check_writable(path: str) -> None:

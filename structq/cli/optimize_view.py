@@ -68,9 +68,19 @@ def result_lines(result: Optimization) -> Iterator[tuple[str, str]]:
     yield "why", verdict.reason
     if verdict.gain is not None:
         yield "gain, whole program", _interval(verdict.gain)
+    if verdict.n_calls_to_settle is not None:
+        yield "calls to settle it", f"about {verdict.n_calls_to_settle:,}"
     if result.changed:
         changed = "templates changed" if verdict.accepted else "best candidate changes"
         yield changed, ", ".join(result.changed)
+        yield "words, templates", "{:,} before, {:,} after".format(*result.template_words)
+    if verdict.n_words is not None:
+        yield "words, output", "{:,} before, {:,} after".format(*verdict.n_words)
+    if verdict.n_calls is not None:
+        yield "calls, a row", "{:g} before, {:g} after".format(*verdict.n_calls)
+    for title, changes in (("helped most", verdict.helped), ("hurt most", verdict.hurt)):
+        if changes:
+            yield title, ", ".join(f"row {c.row + 1} {c.gain:+.2f}" for c in changes)
     yield "LM calls", f"{result.n_calls:,} of {result.max_lm_calls:,}"
     yield "trials", f"{result.n_trials:,}"
     if result.failures:

@@ -219,7 +219,11 @@ def _opened_journal(path: str | None, task: RowModule, *, restart: bool) -> Any:
 
     if path is None:
         return nullcontext()
-    return Journal(path, answers_depend_on(task), restart=restart)
+    journal = Journal(path, answers_depend_on(task), restart=restart)
+    if (evolve := getattr(task, "evolve", None)) is not None:
+        # A search may begin from what this run measures of its templates.
+        journal.note("mutation_templates", evolve.mutation_templates)
+    return journal
 
 
 def _formats(source: str, out: str, given: str | None) -> tuple[str | None, str | None]:

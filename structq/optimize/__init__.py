@@ -10,17 +10,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .metric import agreement
     from .optimizer import TemplateOptimizer
     from .quality_gain import QualityGain
     from .result import Optimization, Progress
 
-__all__ = ["Optimization", "Progress", "QualityGain", "TemplateOptimizer"]
+__all__ = ["Optimization", "Progress", "QualityGain", "TemplateOptimizer", "agreement"]
 
 _HOMES = {
     "Optimization": "result",
     "Progress": "result",
     "QualityGain": "quality_gain",
     "TemplateOptimizer": "optimizer",
+    "agreement": "metric",
 }
 
 

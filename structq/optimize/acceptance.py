@@ -98,9 +98,7 @@ def judge(
     return replace(verdict, **_costs(pairs)), gains if len(gains) > 1 else {}
 
 
-def _decide(
-    rows: list[float], n_calls: int, level: float, rng: np.random.Generator
-) -> Verdict:
+def _decide(rows: list[float], n_calls: int, level: float, rng: np.random.Generator) -> Verdict:
     gain, n = gain_of(rows), len(rows)
     if n < MIN_ROWS:
         reason = f"{n} validation rows are too few for a test (at least {MIN_ROWS} are needed)"

@@ -27,7 +27,7 @@ from .moves import Effects, recombine
 from .proposers import EVOLVING, Proposer
 from .proposing import Account, Evidence, Writers, renders
 from .result import Finding, Gain, Verdict
-from .sentences import Pool, Program, frame_of
+from .sentences import Pool, Program, Units, frame_of
 from .trials import Answers, Evaluate, Interrupted, Outcome, Search, Space, Step, Trial
 
 __all__ = ["SearchSettings", "template_search"]
@@ -271,6 +271,9 @@ class _Run:
             worths[0] += surprise * abs(self.rng.normal()) * (made not in tried)
             arms[options[int(worths.argmax())]] = None
         if len(arms) == 1:
+            # Nothing seems to matter yet: sentences get a try as they come.
+            for unit in self.rng.permutation(len(self.pool.units))[:wanted].tolist():
+                arms[tuple(tuple(sorted({*units, unit})) for units in self.seed)] = None
             arms[self.seed] = None
         return [arm for arm in arms if arm == self.best or renders(self.pool, arm)]
 
@@ -286,11 +289,13 @@ class _Run:
         return found
 
     def _recombined(self, effects: Sequence[Effects], starts: Sequence[Program]) -> Program:
-        most = self.settings.max_sentences
-        return tuple(
-            recombine(e, dict.fromkeys(start[part] for start in starts), max_sentences=most)
-            for part, e in enumerate(effects)
-        )
+        found: list[Units] = []
+        for part, own in enumerate(effects):
+            # What is best for one text is nearly that for the next.
+            begin = [found[-1]] if found and len(self.groups) > 1 else [s[part] for s in starts]
+            most = self.settings.max_sentences
+            found.append(recombine(own, dict.fromkeys(begin), max_sentences=most))
+        return tuple(found)
 
     def _believe(self) -> None:
         """Best is the program of the highest expected gain; the one in place on a tie."""

@@ -71,9 +71,10 @@ def test_too_few_rows_prove_nothing():
     assert "too few" in verdict.reason
 
 
-def planned(n_pairs, n_rows, weights):
-    texts = dict.fromkeys(weights, "x")
-    pairs = plan_pairs(Space.of(texts, weights), texts, n_pairs, n_rows, RNG(0))
+def planned(n_pairs, n_rows, weights, changed="abc"):
+    texts = {name: "x" for name in weights}
+    best = {name: "y" if name in changed else "x" for name in weights}
+    pairs = plan_pairs(Space.of(texts, weights), best, n_pairs, n_rows, RNG(0))
     return [(mine.row, mine.texts[0][0]) for mine, _ in pairs]
 
 
@@ -84,7 +85,18 @@ def test_rows_come_once_before_any_comes_again():
 
 
 def test_mutations_come_as_often_as_they_are_weighed():
-    assert Counter(n for _, n in planned(100, 100, {"a": 3, "b": 1, "c": 0})) == {"a": 75, "b": 25}
+    assert Counter(n for _, n in planned(75, 100, {"a": 3, "b": 1, "c": 0}, "a")) == {
+        "a": 75, "b": 25,
+    }  # fmt: skip
+
+
+def test_what_is_the_same_costs_no_call_and_counts_as_no_gain():
+    pairs = planned(20, 30, dict.fromkeys("ab", 1), changed="a")
+    assert Counter(name for _, name in pairs)["a"] == 20
+    tested = pairs_of([0.4] * 8)
+    verdict, _ = judge(tested, level=0.05, rng=RNG(0), same=[*range(8)] * 3)
+    assert verdict.gain.mean == pytest.approx(0.1)
+    assert verdict.accepted
 
 
 def test_no_rows_no_pairs():

@@ -9,7 +9,7 @@ import structq
 from structq.cli.commands import app
 from structq.cli.optimize_view import result_lines
 from structq.data import write_rows
-from structq.optimize.result import Finding, Gain, Optimization, Verdict
+from structq.optimize.result import Change, Finding, Gain, Optimization, Verdict
 from tests.optimize.searches import make_rows, tuning_script
 from tests.scripted import ScriptedEngine, make_lm, prompt_of
 
@@ -46,6 +46,9 @@ def test_it_writes_a_program_and_says_what_it_found(call, capsys):
     program = structq.EvolQuality()
     program.load("tuned.json")
     assert program.mutation_templates == structq.EvolQuality().mutation_templates
+    saved = json.loads(Path("tuned.json").read_text())["optimization"]
+    assert saved["finding"]["verdict"]["accepted"] is False
+    assert saved["max_lm_calls"] == 100
 
 
 def test_a_proposer_and_a_judge_of_their_own_are_asked(call):
@@ -71,13 +74,19 @@ def test_a_bad_line_is_named_and_costs_only_itself(call, capsys):
     assert Path("tuned.json").exists()
 
 
+def saved_result():
+    program = json.loads(Path("tuned.json").read_text())
+    del program["optimization"]["seconds"]
+    return program
+
+
 def test_it_goes_on_from_its_checkpoint(call):
     options = (*BASE, "--max-lm-calls", 80, "--checkpoint", "journal.jsonl")
     assert call(*options) == 0
-    first = Path("tuned.json").read_bytes()
+    first = saved_result()
     assert call(*options) == 0
     assert not call.lms["x"].requests
-    assert Path("tuned.json").read_bytes() == first
+    assert saved_result() == first
 
 
 def test_an_interrupt_leaves_the_checkpoint_and_no_program(call, capsys, monkeypatch):
@@ -150,7 +159,11 @@ def test_a_program_that_is_none_is_named(call, capsys):
 def test_the_summary_tells_the_verdict_and_the_cost():
     seed, best = {"a": "A", "b": "B"}, {"a": "C", "b": "B"}
     gain = Gain(mean=0.2, low=0.1, high=0.3, n=20)
-    verdict = Verdict(accepted=True, reason="better", gain=gain, p_value=0.01)
+    change = Change(row=3, gain=0.5, names=("a",), before="x", after="y")
+    verdict = Verdict(
+        accepted=True, reason="better", gain=gain, p_value=0.01, n_words=(10, 12),
+        n_calls=(2.0, 2.5), helped=(change,),
+    )  # fmt: skip
     finding = Finding(seed=seed, best=best, verdict=verdict, gains={"a": gain})
     result = Optimization(
         finding=finding, n_calls=90, max_lm_calls=100, seconds=1.0, n_trials=40,
@@ -160,5 +173,10 @@ def test_the_summary_tells_the_verdict_and_the_cost():
     assert told["verdict"] == "proven better"
     assert told["gain, whole program"] == "+0.200 (+0.100 to +0.300, 95 %) on 20 rows"
     assert told["templates changed"] == "a"
+    assert told["words, templates"] == "2 before, 2 after"
+    assert told["words, output"] == "10 before, 12 after"
+    assert told["calls, a row"] == "2 before, 2.5 after"
+    assert told["helped most"] == "row 4 +0.50"
+    assert "hurt most" not in told
     assert told["LM calls"] == "90 of 100"
     assert told["failed trials"] == r"3 (3 times: evil \x1b[2J)"
