@@ -46,7 +46,8 @@ def plan_pairs(
     n_rounds = len(ends) if n_rows else 0
     # Row i starts at its own place on the circle, later rounds go on by equal steps.
     starts = (rng.permutation(n_rows) + rng.random()) / max(n_rows, 1)
-    pairs, asked = [], set()
+    pairs: list[tuple[Trial, Trial]] = []
+    asked: set[Trial] = set()
     for step in range(n_rounds):
         for row in order.tolist():
             u = (starts[row] + step / n_rounds) % 1.0

@@ -72,7 +72,7 @@ def test_too_few_rows_prove_nothing():
 
 
 def planned(n_pairs, n_rows, weights, changed="abc"):
-    texts = {name: "x" for name in weights}
+    texts = dict.fromkeys(weights, "x")
     best = {name: "y" if name in changed else "x" for name in weights}
     pairs = plan_pairs(Space.of(texts, weights), best, n_pairs, n_rows, RNG(0))
     return [(mine.row, mine.texts[0][0]) for mine, _ in pairs]
