@@ -125,7 +125,7 @@ def test_same_arguments_same_world_and_async_answers_alike() -> None:
     "wrong", [{"family": "none"}, {"proposer": "none"}, {"judge": "none"}], ids=str
 )
 def test_a_wrong_name_is_told(wrong: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match="unknown .*: 'none' \\(one of "):
+    with pytest.raises(ValueError, match=r"unknown .*: 'none' \(one of "):
         world(**{"family": DEVELOPMENT[0], "seed": 0, **wrong})
 
 
