@@ -7,13 +7,12 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import combinations
-from statistics import fmean
 from typing import Any, Protocol
 
 import dspy
 
 from structq.errors import InputError, shorten
+from structq.evaluation.agreement import judged_by, pairwise_agreement
 from structq.journal.fingerprint import UnknownError, fingerprint
 
 from .budget import Gate
@@ -68,18 +67,13 @@ def agreement(example: Any, prediction: Any) -> float:
     Raises:
         ValueError: No two responses have different labels, or one has no score.
     """
-    labels = list(example["labels"])
-    scores = prediction.expected_scores or prediction.scores
-    if len(labels) != len(scores) or None in scores:
-        raise ValueError(f"{len(labels)} labels and the scores {scores}")
-    signs = [
-        (labels[i] - labels[j]) * (scores[i] - scores[j])
-        for i, j in combinations(range(len(labels)), 2)
-        if labels[i] != labels[j]
-    ]
-    if not signs:
+    scores = judged_by(prediction)
+    if scores is None:
+        raise ValueError("there are no scores to hold against the labels")
+    right, n_pairs = pairwise_agreement(scores, example["labels"])
+    if not n_pairs:
         raise ValueError("labels: no two of them differ")
-    return fmean(0.5 if sign == 0 else float(sign > 0) for sign in signs)
+    return right / n_pairs
 
 
 def as_metric(metric: Any, name: str | None = None) -> Metric:

@@ -238,14 +238,20 @@ class _Run:
         whole = max(2.0, self.settings.proposal_share * most)
         first = self.settings.proposals_first
         share = first + (1 - first) * min(1.0, self.account.spent / most)
-        due = min(int(whole * share) - self.writers.n_asked, most - self.account.spent)
-        if due < 1:
-            return
-        parts = self.rng.choice(np.flatnonzero(self.shares), due).tolist()
-        self.fresh += yield from self.writers.propose(
-            parts, self.best, account=self.account, posterior=self.posterior,
-            evidence=self.evidence, rng=self.rng,
-        )  # fmt: skip
+        while not self.account.stopped:
+            due = min(int(whole * share) - self.writers.n_asked, most - self.account.spent, 8)
+            # Who has nothing new to say is seldom asked.
+            due = int(self.rng.binomial(max(due, 0), max(self.writers.news, 0.1)))
+            if due < 1:
+                return
+            parts = self.rng.choice(np.flatnonzero(self.shares), due).tolist()
+            self.fresh += yield from self.writers.propose(
+                parts, self.best, account=self.account, posterior=self.posterior,
+                evidence=self.evidence, rng=self.rng,
+            )  # fmt: skip
+            if self.evidence.outcomes:
+                return
+            self.posterior = self.belief.update(self.pool.units)
 
     def _n_cells(self, n_arms: int, most: int) -> int:
         """Cells of a batch: about a twenty-fourth of the calls, as many as there are groups."""
