@@ -32,7 +32,7 @@ _File = Annotated[str | None, Shown("PATH")]
 class TuningSettings(Settings):
     """What may be said about a search for templates."""
 
-    proposer: Annotated[list[str], Shown("auto|library|reflective|paraphrase|crossover")] = Field(
+    proposer: Annotated[list[str], Shown("auto|library|reflective|paraphrase")] = Field(
         default_factory=list,
         description="Who writes sentences, by default all that can; may be given several times.",
     )

@@ -11,7 +11,7 @@ from .belief import Posterior
 from .columns import Piece
 from .gate import check_proposal, check_template
 from .proposers import Brief, Case, Proposals, Proposer, Whole, Worth
-from .sentences import Frame, Pool, Program, Units, join_sentences
+from .sentences import Frame, Pool, Program, Units
 from .trials import Answers, Ask, Outcome, Step
 
 __all__ = ["Account", "Evidence", "Writers", "renders"]
@@ -204,11 +204,6 @@ class Writers:
             sentences=tuple(pool.units[i].text for i in best[part] if not _is_head(pool, i)),
             helped=tuple(worth for worth in ranked if worth.gain > 0),
             harmed=tuple(worth for worth in reversed(ranked) if worth.gain <= 0),
-            texts=tuple(
-                Worth(text=join_sentences(pool.units[i].text for i in t), gain=effects.worth(t))
-                for t in evidence.best_texts(6)
-                if t and not any(_is_head(pool, i) for i in t)
-            ),
             won=tuple(cases[:_N_CASES]),
             lost=tuple(reversed(cases[_N_CASES:][-_N_CASES:])),
             task=self._task,

@@ -7,7 +7,7 @@ import copy
 import json
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import dspy
 
@@ -27,38 +27,6 @@ __all__ = ["Subject", "bare_copy", "subject_of"]
 
 Module = TypeVar("Module", bound=RowModule)
 Texts = tuple[tuple[str, str], ...]
-
-
-class Subject(Protocol):
-    """A program whose texts are tuned."""
-
-    space: Space
-    """The texts that it begins with."""
-    max_calls: int
-    """Most LM calls of one run, as a rule."""
-    task: str
-    """What it does, for whoever writes its instructions."""
-
-    def row(self, row: Any) -> dspy.Example:
-        """The row, checked, its inputs set; raises ``InputError``."""
-
-    def shown(self, row: dspy.Example) -> tuple[str, str]:
-        """A row as proposers see it: what was asked, and what was there or expected."""
-
-    async def run(self, texts: Texts, row: dspy.Example) -> dspy.Prediction:
-        """What it makes of a row with these texts; raises whatever it raises."""
-
-    def output(self, prediction: dspy.Prediction, row: dspy.Example) -> tuple[str, str | None]:
-        """The output as text, and why it may not be scored."""
-
-    def settings(self) -> AbstractContextManager[Any]:
-        """The context in which it runs."""
-
-    def apply(self, texts: Mapping[str, str]) -> dspy.Module:
-        """A copy of the student with these texts."""
-
-    def describe(self) -> dict[str, Any]:
-        """What its answers depend on, as JSON values by name."""
 
 
 def subject_of(student: Any, gate: Gate) -> Subject:
@@ -96,7 +64,13 @@ def bare_copy(module: Module, gate: Gate) -> Module:
 
 
 class _Mutations:
-    """The mutations of an ``EvolQuality``, each on rows of its own."""
+    """The mutations of an ``EvolQuality``, each on rows of its own.
+
+    Attributes:
+        space: The texts that it begins with.
+        max_calls: Most LM calls of one run, as a rule.
+        task: What it does, for whoever writes its instructions.
+    """
 
     task = EVOLVING
 
@@ -111,15 +85,18 @@ class _Mutations:
         self.max_calls = int(student.max_attempts)
 
     def row(self, row: Any) -> dspy.Example:
+        """The row, checked, its inputs set; raises ``InputError``."""
         values = _values(row)
         values["instruction"] = check_instruction(values.get("instruction"))
         values["response"] = check_text(values.get("response"), "response")
         return dspy.Example(**values).with_inputs("instruction", "response")
 
     def shown(self, row: dspy.Example) -> tuple[str, str]:
+        """A row as proposers see it: what was asked, and what was there or expected."""
         return row["instruction"], row["response"]
 
     async def run(self, texts: Texts, row: dspy.Example) -> dspy.Prediction:
+        """What it makes of a row with these texts; raises whatever it raises."""
         ((name, text),) = texts
         if name not in self._base.mutations:
             raise TemplateError(f"there is no mutation {shorten(name)}")
@@ -132,16 +109,19 @@ class _Mutations:
         return await worker.acall(**row.inputs(), mutation=name)
 
     def output(self, prediction: dspy.Prediction, row: dspy.Example) -> tuple[str, str | None]:
+        """The output as text, and why it may not be scored."""
         evolved = str(prediction.evolved_response)
         # A judge that reads text may believe it, and no test on the same judge would show it.
         praise = praises_itself(evolved, row["response"])
         return evolved, "not scored: the evolution praises itself" if praise else None
 
     def settings(self) -> AbstractContextManager[Any]:
+        """The context in which it runs."""
         context: AbstractContextManager[Any] = dspy.context(disable_history=True, trace=None)
         return context
 
     def apply(self, texts: Mapping[str, str]) -> EvolQuality:
+        """A copy of the student with these texts."""
         tuned: EvolQuality = self._student.deepcopy()
         for name, text in texts.items():
             predictor = tuned.mutations[name]
@@ -150,6 +130,7 @@ class _Mutations:
         return tuned
 
     def describe(self) -> dict[str, Any]:
+        """What its answers depend on, as JSON values by name."""
         student = self._student
         return {
             "mutation_templates": student.mutation_templates,
@@ -262,3 +243,6 @@ def _text(values: Mapping[str, Any]) -> str:
     if len(values) == 1 and isinstance(only := next(iter(values.values())), str):
         return only
     return json.dumps(dict(values), ensure_ascii=False, default=str)
+
+
+Subject = _Mutations | _Instructions

@@ -111,7 +111,7 @@ def test_answers_in_another_order_of_time_give_the_same_result():
         ({"max_lm_calls": 999}, ("max_lm_calls",)),
         ({"level": 0.01}, ("level",)),
         ({"n": 6}, ("trainset", "valset")),
-        ({"proposer": ["library", "crossover"]}, ("proposer",)),
+        ({"proposer": ["library", "paraphrase"]}, ("proposer",)),
         ({"seed": 1, "level": 0.01}, ("level", "seed")),
     ],
     ids=str,

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from structq.errors import BudgetExceededError, InputError
-from structq.optimize.proposers import Crossover, Library, Paraphrase, Reflective
+from structq.optimize.proposers import Library, Paraphrase, Reflective
 from structq.optimize.trials import Answers, Ask, Evaluate
 
 from .fake_lm import BAD, GOOD, SEED, FakeLM, make_search, run
@@ -143,7 +143,7 @@ def test_the_library_needs_no_lm():
 
 
 def test_proposers_take_turns():
-    proposers = [Reflective(), Paraphrase(), Crossover(), Library()]
+    proposers = [Reflective(), Paraphrase(), Library()]
     lm = FakeLM()
     run(600, proposers=proposers, lm=lm)
     prompts = [prompt for step in lm.steps if isinstance(step, Ask) for prompt in step.prompts]

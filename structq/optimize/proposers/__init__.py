@@ -1,14 +1,13 @@
 """Who writes new texts; each knows a brief, and nothing of trials and budgets."""
 
 from .brief import EVOLVING, Brief, Case, Proposals, Proposer, Whole, Worth
-from .library import Crossover, Library
+from .library import Library
 from .writers import Paraphrase, Reflective
 
 __all__ = [
     "EVOLVING",
     "Brief",
     "Case",
-    "Crossover",
     "Library",
     "Paraphrase",
     "Proposals",

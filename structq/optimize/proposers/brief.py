@@ -41,7 +41,7 @@ class Worth:
     """A text and what is believed of it."""
 
     text: str
-    """A sentence, or what follows the purpose sentence of a template."""
+    """A sentence."""
     gain: float
     """Expected difference in the metric."""
 
@@ -60,8 +60,6 @@ class Brief:
     """Sentences that seem to help, best first."""
     harmed: tuple[Worth, ...] = ()
     """Sentences that seem to harm, worst first."""
-    texts: tuple[Worth, ...] = ()
-    """Whole texts that were tried, best first."""
     won: tuple[Case, ...] = ()
     """Rows that the template did well on."""
     lost: tuple[Case, ...] = ()
