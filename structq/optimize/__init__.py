@@ -10,19 +10,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .metric import agreement
     from .optimizer import TemplateOptimizer
     from .quality_gain import QualityGain
     from .result import Optimization, Progress
 
-__all__ = ["Optimization", "Progress", "QualityGain", "TemplateOptimizer", "agreement"]
+__all__ = ["Optimization", "Progress", "QualityGain", "TemplateOptimizer"]
 
 _HOMES = {
     "Optimization": "result",
     "Progress": "result",
     "QualityGain": "quality_gain",
     "TemplateOptimizer": "optimizer",
-    "agreement": "metric",
 }
 
 

@@ -1,4 +1,4 @@
-"""What an output is worth: agreement with labels, and any function of the user's."""
+"""What an output is worth: any function of the user's, by one interface."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from typing import Any, Protocol
 import dspy
 
 from structq.errors import InputError, shorten
-from structq.evaluation.agreement import judged_by, pairwise_agreement
 from structq.journal.fingerprint import UnknownError, fingerprint
 
 from .budget import Gate
 
-__all__ = ["UNKNOWN", "Measured", "Metric", "agreement", "as_metric"]
+__all__ = ["UNKNOWN", "Measured", "Metric", "as_metric"]
 
 UNKNOWN = "unknown"
 """Why a metric is known by nothing, in its description."""
@@ -56,24 +55,6 @@ class Metric(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """What its values depend on, as JSON values."""
-
-
-def agreement(example: Any, prediction: Any) -> float:
-    """How far scores order the responses of a row as its ``labels`` do: from 0 to 1.
-
-    The metric to tune a ``QualityScorer``'s criteria by. Of the pairs of responses with different
-    labels, the share that has scores in the same order; equal scores count half.
-
-    Raises:
-        ValueError: No two responses have different labels, or one has no score.
-    """
-    scores = judged_by(prediction)
-    if scores is None:
-        raise ValueError("there are no scores to hold against the labels")
-    right, n_pairs = pairwise_agreement(scores, example["labels"])
-    if not n_pairs:
-        raise ValueError("labels: no two of them differ")
-    return right / n_pairs
 
 
 def as_metric(metric: Any, name: str | None = None) -> Metric:

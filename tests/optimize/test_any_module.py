@@ -6,7 +6,7 @@ import dspy
 import pytest
 
 from structq import InputError, QualityScorer, TemplateOptimizer
-from structq.optimize import agreement
+from structq.evaluation import Agreement
 from tests.scripted import ScriptedEngine, make_lm, prompt_of, schema_of
 
 
@@ -125,7 +125,7 @@ def test_criteria_of_a_scorer_are_tuned_against_labels():
         {"instruction": f"Q{i}?", "responses": ["It is right.", "It is wrong."], "labels": [2, 1]}
         for i in range(40)
     ]
-    optimizer = TemplateOptimizer(agreement, max_lm_calls=200, proposer="reflective")
+    optimizer = TemplateOptimizer(Agreement(), max_lm_calls=200, proposer="reflective")
     tuned = optimizer.compile(scorer, trainset=found)
     assert "Reward facts." in tuned.criteria
     assert tuned.optimization.verdict.gain.mean == 1.0

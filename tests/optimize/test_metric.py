@@ -7,7 +7,7 @@ import dspy
 import pytest
 
 from structq import EvolQuality, InputError, QualityGain, QualityScorer
-from structq.optimize.metric import agreement, as_metric
+from structq.optimize.metric import as_metric
 from tests.optimize.searches import make_rows
 from tests.scripted import ScriptedEngine, body_of, make_lm, prompt_of
 
@@ -200,26 +200,3 @@ class TestFunctions:
 
     def test_what_it_raises_is_a_failure(self):
         assert "ZeroDivisionError" in self.of(lambda gold, pred: 1 / 0).failure
-
-
-@pytest.mark.parametrize(
-    ("labels", "scores", "share"),
-    [
-        ([1, 2, 3], [1, 2, 3], 1.0),
-        ([3, 2, 1], [1, 2, 3], 0.0),
-        ([1, 2, 3], [1, 3, 2], 2 / 3),
-        ([1, 1, 2], [5, 1, 3], 0.5),
-        ([0, 1], [2, 2], 0.5),
-    ],
-)
-def test_agreement_is_the_share_of_pairs_in_the_same_order(labels, scores, share):
-    prediction = dspy.Prediction(scores=scores, expected_scores=None)
-    assert agreement({"labels": labels}, prediction) == pytest.approx(share)
-
-
-@pytest.mark.parametrize(
-    ("labels", "scores"), [([1, 1], [1, 2]), ([1], [1, 2]), ([1, 2], [1, None])]
-)
-def test_labels_that_say_nothing_are_named(labels, scores):
-    with pytest.raises(ValueError, match="labels"):
-        agreement({"labels": labels}, dspy.Prediction(scores=scores, expected_scores=None))
