@@ -9,10 +9,11 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from structq.engines.backends.servers.rates import ON_RATES, Rate
 from structq.errors import LMError, is_fatal
 from structq.runs.pacing import Pace, PaceLimits
 
@@ -22,6 +23,7 @@ Result = TypeVar("Result")
 
 _FATAL_STATUS = (401, 403, 404)
 _FATALS_IN_A_ROW = 3
+_PIECE_S = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,10 +130,10 @@ class Gate:
         for attempt in range(1_000_000):
             await self._enter(account)
             started = time.monotonic()
-            account.pace.start(started)
+            listen = _listener(account.pace, account.pace.start(started))
             self._count()
             try:
-                result = await send()
+                result = await _heard(send, listen)
             except LMError as error:
                 wait_s = self._failed(account, error, started, attempt, row)
                 await self._pause(wait_s)
@@ -165,8 +167,8 @@ class Gate:
             if wait_s == 0 and not (first and account.waiting):
                 return
             first = False
-            if wait_s:
-                await self._pause(wait_s)
+            if wait_s:  # in pieces: another answer may say that there is more
+                await self._pause(min(wait_s, _PIECE_S))
                 continue
             turn = asyncio.get_running_loop().create_future()
             account.waiting.append(turn)
@@ -177,7 +179,7 @@ class Gate:
         # In pieces, so that a run that is stopped does not wait for the end of a long pause.
         end = time.monotonic() + wait_s
         while not self._stopped and (left := end - time.monotonic()) > 0:
-            await asyncio.sleep(min(left, 0.5))
+            await asyncio.sleep(min(left, _PIECE_S))
 
     def _succeeded(self, account: _Account, started: float, n_tokens: int) -> None:
         account.n_fatal = 0
@@ -260,6 +262,27 @@ class RowClock:
         if self.s_down_before is None:
             self.s_down_before = down
         return now - self.started - (down - self.s_down_before)
+
+
+def _listener(pace: Pace, call: int) -> Callable[[Iterable[Rate]], None]:
+    """Tells the pace what an answer to a call says of its account."""
+
+    def listen(rates: Iterable[Rate]) -> None:
+        now = time.monotonic()
+        for rate in rates:
+            pace.told(now, rate, call=call)
+
+    return listen
+
+
+async def _heard(
+    send: Callable[[], Awaitable[Result]], listen: Callable[[Iterable[Rate]], None]
+) -> Result:
+    token = ON_RATES.set(listen)
+    try:
+        return await send()
+    finally:
+        ON_RATES.reset(token)
 
 
 def _kind(error: LMError) -> str:
