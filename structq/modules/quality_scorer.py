@@ -20,8 +20,9 @@ from .predictor import Predictor
 from .results import ScoreResult
 from .rows import RowModule, check_instruction, row_values
 from .scale import ScaleLike, labels_of
-from .settings import ScorerOptions, ScorerSettings, Scoring
+from .settings import ScorerOptions, ScorerSettings, Scoring, Turns
 from .settled import SavedSettings, Settled
+from .turns import conversation_of, read_conversation
 
 __all__ = ["QualityScorer"]
 
@@ -59,6 +60,7 @@ class QualityScorer(Settled, RowModule, settings=ScorerSettings, options=ScorerO
         scale: ScaleLike = None,
         scoring: Scoring = "joint",
         permutations: int = 1,
+        turns: Turns = "last",
         use_default_structured_output: bool = True,
         criteria: str | None = None,
         template: str | None = None,
@@ -96,6 +98,7 @@ class QualityScorer(Settled, RowModule, settings=ScorerSettings, options=ScorerO
         instruction: str,
         responses: list[str] | tuple[str, ...],
         system_prompt: str | None = None,
+        messages: Sequence[Mapping[str, Any]] | None = None,
     ) -> ScoreResult:
         """The scores of the responses, in their order.
 
@@ -103,12 +106,16 @@ class QualityScorer(Settled, RowModule, settings=ScorerSettings, options=ScorerO
             instruction: What was asked; not blank.
             responses: At least one; each may be empty.
             system_prompt: In place of the module's.
+            messages: The conversation that the responses end. With ``turns="sum"`` its earlier
+                answers are scored too, each alone and with the turns before it as its instruction,
+                and their scores are added to that of every response.
 
         Returns:
             ``scores`` (``None`` where the text form has none), ``expected_scores`` and
             ``score_distributions`` (one ``{label: probability}`` a response; both ``None`` where
-            the LM does not measure), ``model_name``, ``metadata`` (``calls`` in it say why nothing
-            was measured, where it was asked for).
+            the LM does not measure, and the latter of sums), ``model_name``, ``metadata``
+            (``calls`` in it say why nothing was measured, where it was asked for;
+            ``turn_scores`` and ``turn_expected_scores`` are those of earlier answers in a sum).
 
         Raises:
             InputError: A value is wrong; names the field.
@@ -118,21 +125,22 @@ class QualityScorer(Settled, RowModule, settings=ScorerSettings, options=ScorerO
         caller = self._caller(system_prompt)
         shown, asks = self._questions(instruction, responses)
         with carrying(caller.calls):
-            replies = caller.ask_all(asks)
-        return _prediction(shown, replies, caller, _labels(self.scale, len(shown[0])))
+            replies = caller.ask_all([*asks, *self._earlier(messages)])
+        return self._prediction(shown, replies, caller)
 
     async def aforward(
         self,
         instruction: str,
         responses: list[str] | tuple[str, ...],
         system_prompt: str | None = None,
+        messages: Sequence[Mapping[str, Any]] | None = None,
     ) -> ScoreResult:
         """As ``forward``, awaiting the LM."""
         caller = self._caller(system_prompt)
         shown, asks = self._questions(instruction, responses)
         with carrying(caller.calls):
-            replies = await caller.aask_all(asks)
-        return _prediction(shown, replies, caller, _labels(self.scale, len(shown[0])))
+            replies = await caller.aask_all([*asks, *self._earlier(messages)])
+        return self._prediction(shown, replies, caller)
 
     if TYPE_CHECKING:
         __call__ = forward
@@ -145,12 +153,29 @@ class QualityScorer(Settled, RowModule, settings=ScorerSettings, options=ScorerO
 
     def row_inputs(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of a call, from the columns of a row."""
-        return {name: row.get(name) for name in ("instruction", "responses", "system_prompt")}
+        names = ("instruction", "responses", "system_prompt")
+        given = {name: row.get(name) for name in names}
+        messages = self.messages_of(row)
+        if messages is None or given["instruction"] is not None:
+            return {**given, "messages": messages}
+        said = read_conversation(messages)
+        asked, answer = said.answers[-1]
+        return {
+            "instruction": asked,
+            "responses": [answer] if given["responses"] is None else given["responses"],
+            "system_prompt": given["system_prompt"] or said.system_prompt,
+            "messages": messages,
+        }
+
+    def messages_of(self, row: Mapping[str, Any]) -> Any:
+        """The conversation of a row, where its turns are summed."""
+        return conversation_of(row) if self.turns == "sum" else None
 
     async def aprocess_row(self, row: Mapping[str, Any] | dspy.Example) -> dict[str, Any]:
         """One row with the output columns; a best response that is there follows the scores."""
         row = row_values(row)
-        done = await super().aprocess_row(without_facts(row, "unscored"))
+        stale = ("unscored", "turn_scores", "turn_expected_scores")
+        done = await super().aprocess_row(without_facts(row, *stale))
         return {**done, "best_response": best_response(done)} if "best_response" in row else done
 
     def _caller(self, system_prompt: str | None) -> Caller:
@@ -182,37 +207,71 @@ class QualityScorer(Settled, RowModule, settings=ScorerSettings, options=ScorerO
         ]
         return shown, asks
 
+    def _earlier(self, messages: Any) -> list[Ask]:
+        """Questions about the answers before the last of a conversation, each alone."""
+        if messages is None or self.turns == "last":
+            return []
+        answers = read_conversation(messages).answers[:-1]
+        return [self._questions(asked, [answer])[1][0] for asked, answer in answers]
+
     def _shown(self, n_responses: int) -> list[Sequence[int]]:
         if self.scoring == "independent":
             return [(i,) for i in range(n_responses)]
         return list(orders(n_responses, self.permutations))
 
+    def _prediction(
+        self, shown: Sequence[Sequence[int]], replies: Sequence[Reply], caller: Caller
+    ) -> ScoreResult:
+        """From the replies to all orders, and behind them those about earlier answers."""
+        got: dict[int, list[Score]] = {}
+        labels = _labels(self.scale, len(shown[0]))
+        for order, reply in zip(shown, replies, strict=False):
+            for response, score in zip(order, _scores(reply, len(order), labels), strict=True):
+                got.setdefault(response, []).append(score)
+        scores = [mean_score(got[response]) for response in sorted(got)]
+        earlier = [_scores(reply, 1, labels)[0] for reply in replies[len(shown) :]]
+        unscored = [
+            {"response": i, "reason": reason}
+            for i, one in enumerate(scores)
+            if (reason := _why_none(one, earlier))
+        ]
+        facts: dict[str, Any] = {"unscored": unscored} if unscored else {}
+        if earlier:
+            facts["turn_scores"] = [one.value for one in earlier]
+            facts["turn_expected_scores"] = _expected(earlier)
+        expected, before = _expected(scores), _expected(earlier)
+        if expected is not None:
+            expected = None if before is None else [one + sum(before) for one in expected]
+        known = [one.distribution for one in scores if one.distribution is not None]
+        return ScoreResult(
+            scores=[_sum([one, *earlier]) for one in scores],
+            expected_scores=expected,
+            score_distributions=(
+                [one.to_json() for one in known] if expected is not None and not earlier else None
+            ),
+            model_name=replies[-1].answer.model,
+            metadata={"calls": caller.calls, "error": None, **facts},
+        )
 
-def _prediction(
-    shown: Sequence[Sequence[int]],
-    replies: Sequence[Reply],
-    caller: Caller,
-    labels: Sequence[int],
-) -> ScoreResult:
-    got: dict[int, list[Score]] = {}
-    for order, reply in zip(shown, replies, strict=True):
-        for response, score in zip(order, _scores(reply, len(order), labels), strict=True):
-            got.setdefault(response, []).append(score)
-    scores = [mean_score(got[response]) for response in sorted(got)]
-    known = [one.distribution for one in scores if one.distribution is not None]
-    measured = len(known) == len(scores)
-    unscored = [
-        {"response": i, "reason": one.reason} for i, one in enumerate(scores) if one.value is None
-    ]
-    return ScoreResult(
-        scores=[one.value for one in scores],
-        expected_scores=[one.expected for one in known] if measured else None,
-        score_distributions=[one.to_json() for one in known] if measured else None,
-        model_name=replies[-1].answer.model,
-        metadata={
-            "calls": caller.calls, "error": None, **({"unscored": unscored} if unscored else {}),
-        },
-    )  # fmt: skip
+
+def _sum(scores: Sequence[Score]) -> float | None:
+    values = [one.value for one in scores if one.value is not None]
+    return sum(values) if len(values) == len(scores) else None
+
+
+def _expected(scores: Sequence[Score]) -> list[float] | None:
+    """The mean under each distribution, where all have one."""
+    known = [one.distribution.expected for one in scores if one.distribution is not None]
+    return known if len(known) == len(scores) else None
+
+
+def _why_none(score: Score, earlier: Sequence[Score]) -> str | None:
+    """Why a response has no score: its own reason, or that of an earlier answer."""
+    if score.value is None:
+        return score.reason
+    return next(
+        (f"turn {i}: {one.reason}" for i, one in enumerate(earlier, 1) if one.value is None), None
+    )
 
 
 def _labels(scale: ScaleLike, n_responses: int) -> Sequence[int]:

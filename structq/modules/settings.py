@@ -40,6 +40,7 @@ __all__ = [
     "Scoring",
     "Settings",
     "Shown",
+    "Turns",
     "check_bool",
     "check_count",
     "check_seed",
@@ -47,6 +48,7 @@ __all__ = [
 ]
 
 Scoring = Literal["joint", "independent"]
+Turns = Literal["last", "sum"]
 MAX_SEED = 2**64 - 1
 _MAX_WORDS = 1_000_000
 
@@ -320,6 +322,12 @@ class ScorerSettings(_Asking):
         description="Orders of the responses that are asked, all at once, and averaged, against "
         "position bias; for joint scoring.",
     )
+    turns: Turns = Field(
+        default="last",
+        description="Which answers of a conversation (a column of messages) count: the last alone, "
+        "or all. sum scores each answer with the turns before it as its context, and adds the "
+        "scores of the earlier ones to each score of the row; it needs a fixed scale or a rubric.",
+    )
     use_default_structured_output: bool = Field(
         default=True,
         description="Ask for JSON under a schema; off, for lines such as '[1] Score: 3'.",
@@ -332,6 +340,12 @@ class ScorerSettings(_Asking):
 
     @model_validator(mode="after")
     def _check_scoring(self) -> ScorerSettings:
+        if self.turns == "sum" and self.scale is None:
+            raise InputError(
+                "scale: a sum over turns needs a fixed one, (low, high) or a rubric: the list-wise "
+                "scale compares responses, and each earlier answer stands alone",
+                field="scale",
+            )
         if self.scoring == "joint":
             return self
         if self.scale is None:
