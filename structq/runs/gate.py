@@ -11,13 +11,13 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from structq.engines.backends.servers.rates import ON_RATES, Rate
 from structq.errors import LMError, is_fatal
 from structq.runs.pacing import Pace, PaceLimits
 
-__all__ = ["Gate", "GateSettings"]
+__all__ = ["Counts", "Gate", "GateSettings"]
 
 Result = TypeVar("Result")
 
@@ -44,6 +44,15 @@ class GateSettings:
     """Whether the cost is counted: the table of prices takes a second to load."""
 
 
+class Counts(NamedTuple):
+    """What went through a gate."""
+
+    n_calls: int
+    n_refused: int
+    cost: float
+    ended_by: str | None
+
+
 @dataclass(kw_only=True)
 class _Account:
     pace: Pace
@@ -60,6 +69,7 @@ class Gate:
 
     Attributes:
         n_calls: Calls that were sent, those that failed included.
+        n_refused: Calls that were refused for their rate.
         cost: US dollars, as far as `spend` was told.
         ended_by: Why the run has to end: an error that every row would meet, or a limit.
         over_limit: Whether it was a limit.
@@ -67,7 +77,7 @@ class Gate:
 
     def __init__(self, settings: GateSettings) -> None:
         self.settings = settings
-        self.n_calls = 0
+        self.n_calls = self.n_refused = 0
         self.cost = 0.0
         self.ended_by: str | None = None
         self.over_limit = False
@@ -99,6 +109,19 @@ class Gate:
     def status(self) -> list[tuple[Hashable, Pace]]:
         """The pace of each account."""
         return [(key, account.pace) for key, account in self._accounts.items()]
+
+    @property
+    def counts(self) -> Counts:
+        """What went through."""
+        return Counts(self.n_calls, self.n_refused, self.cost, self.ended_by)
+
+    def add(self, other: Counts) -> None:
+        """Counts what went through another gate, and ends as that one did."""
+        self.n_calls += other.n_calls
+        self.n_refused += other.n_refused
+        self.cost += other.cost
+        if other.ended_by is not None:
+            self._end(other.ended_by)
 
     def spend(self, dollars: float) -> None:
         """Counts the cost of a call."""
@@ -204,6 +227,7 @@ class Gate:
         asked = float(getattr(error, "retry_after", None) or 0.0)
         too_long = asked > self.settings.longest_wait_s  # this row's affair: the others go on
         if kind == "rate":
+            self.n_refused += 1
             pace.refuse(now, started=started, retry_after_s=0.0 if too_long else asked)
         else:
             pace.fail(now, answered=kind == "server")
