@@ -76,8 +76,6 @@ def map_ray(
         batch_size=batch_rows,
         num_cpus=num_cpus,
         batch_format="numpy",
-        max_restarts=-1,
-        max_task_retries=-1,
     )
 
 

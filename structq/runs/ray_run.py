@@ -146,6 +146,9 @@ class RayRun:
         parts = list(_parts(starts, limits.most, self.n_actors))
         arguments = (self.make_task, str(folder), self.journal.facts(), self._settings(limits))
         told = (parts, (*arguments, self.path, self.shape), self.n_actors, items.put)
+        # Ray Data sets up its own log anew at each start, and tells of actors that a run has ended.
+        logging.disable(logging.CRITICAL)
+        _open()  # here, as signals are the main thread's
         work = threading.Thread(target=_work, args=told, daemon=True)
         work.start()
         try:
@@ -166,6 +169,8 @@ class RayRun:
             import ray
 
             ray.shutdown()
+            work.join(2.0)
+            logging.disable(logging.NOTSET)
 
     def _kept(self, row: Finished, digest: bytes) -> Finished:
         state = RowState(digest=digest, shape=self.shape, cause=row.cause)
@@ -232,7 +237,7 @@ def _work(
 ) -> None:  # fmt: skip
     """Has Ray finish the parts; in a thread, so that the run can be stopped meanwhile."""
     try:
-        data = _opened()
+        data = ray_data()
         made = data.from_items(parts, override_num_blocks=len(parts)).map_batches(
             _PartActor,
             fn_constructor_args=arguments,
@@ -240,8 +245,6 @@ def _work(
             batch_size=1,
             batch_format="numpy",
             num_cpus=_cpus_of(n_actors),
-            max_restarts=-1,
-            max_task_retries=-1,
         )
         for part in made.iter_rows():
             for item in pickle.loads(part["done"]):  # of our own actors
@@ -262,15 +265,21 @@ def _cpus_of(n_actors: int) -> float:
     return min(0.5, float(known.cluster_resources().get("CPU", 1.0)) / 2 / n_actors)
 
 
-def _opened() -> Any:
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns at each start
+def _open() -> None:
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
     import ray
 
-    data = ray_data()
     if not ray.is_initialized():
         ray.init(
             include_dashboard=False, logging_level=logging.ERROR, configure_logging=False,
             log_to_driver=False,
         )  # fmt: skip
-    data.DataContext.get_current().enable_progress_bars = False
-    return data
+    ray_data().DataContext.get_current().enable_progress_bars = False
+
+
+_QUIET = {
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+    "RAY_ENABLE_AUTO_CONNECT": "0",  # a thread that still asks for it must not start it again
+}
