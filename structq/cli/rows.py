@@ -105,4 +105,6 @@ def _open(lm: str | None, given: Given) -> dspy.LM:
     if "/" in lm and ":" not in lm.partition("/")[0]:
         # The run itself asks again, at the pace that the account takes.
         options.setdefault("num_retries", 0)
+    # The journal keeps every answer: DSPy's cache would keep it again, at the price of a call.
+    options.setdefault("cache", False)
     return structq.lm(lm, **options)
