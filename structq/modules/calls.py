@@ -106,9 +106,8 @@ class Caller:
         with self._recording(question, seen, broken):
             for _ in range(self.max_attempts):
                 adapter = self._adapter(question, seen, broken)
-                call = partial(
-                    ask_predictor, question.predict, adapter, question.signature, question.inputs
-                )
+                q = question
+                call = partial(ask_predictor, q.predict, adapter, q.signature, q.inputs, q.config)
                 try:
                     return _reply(await send(call, partial(_used, seen)), seen)
                 except AnswerError as error:

@@ -116,6 +116,7 @@ async def ask_predictor(
     adapter: dspy.Adapter,
     signature: type[dspy.Signature] | None,
     inputs: Mapping[str, Any],
+    config: Mapping[str, Any],
 ) -> dspy.Prediction:
     """What the predictor predicts under an adapter, asked another signature where one is given.
 
@@ -124,9 +125,11 @@ async def ask_predictor(
     lm = predict.lm or dspy.settings.lm
     if isinstance(lm, dspy.BaseLM) and not _is_watched(predict, lm):
         asked = signature or predict.signature
-        fields = (await adapter.acall(lm, {}, asked, predict.demos, inputs))[0]
+        fields = (await adapter.acall(lm, dict(config), asked, predict.demos, inputs))[0]
         return dspy.Prediction(**fields)
-    more = {} if signature is None else {"signature": signature}
+    more: dict[str, Any] = {} if signature is None else {"signature": signature}
+    if config:
+        more["config"] = dict(config)
     with dspy.context(adapter=adapter):
         return await predict.acall(**inputs, **more)
 

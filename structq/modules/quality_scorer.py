@@ -74,7 +74,7 @@ class QualityScorer(Settled, RowModule, settings=ScorerSettings, options=ScorerO
         scoring: Scoring = "joint",
         permutations: int = 1,
         samples: int = 0,
-        length_exponent: float = 0.25,
+        length_exponent: float = 0.0,
         turns: Turns = "last",
         use_default_structured_output: bool = True,
         criteria: str | None = None,

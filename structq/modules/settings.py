@@ -331,11 +331,12 @@ class ScorerSettings(_Asking):
         "their shares stand for the distribution, and are marked as sampled.",
     )
     length_exponent: float = Field(
-        default=0.25,
+        default=0.0,
         ge=0,
         le=1,
         description="For likelihood: what the instruction adds to the log probability of a "
-        "response is divided by its number of tokens to this power: 0 is the sum, 1 the mean.",
+        "response is divided by its number of tokens to this power. 0, the sum, compares answers to "
+        "one instruction; 1, the mean, finds those that answer another one.",
     )
     turns: Turns = Field(
         default="last",
