@@ -26,6 +26,7 @@ COMMANDS = {
     "export": ("export", "Write rows as trainers read them, with a card."),
     "merge": ("export", "Put the parts of a run with --shard together."),
     "optimize": ("optimize", "Tune the mutation templates for your rows, LM and judge."),
+    "report": ("report", "Show what runs did in one HTML file, with every row."),
     "pull": ("models", "Fetch a model by its name, check it, and keep it on this machine."),
     "models": ("models", "List the models that structq knows by name, and what of them is here."),
     "demo": ("demo", "Evolve and score the dozen example rows in this package, and show some."),

@@ -215,11 +215,13 @@ def _interruptible(run: Run) -> Iterator[Callable[[], bool]]:
 
 def _opened_journal(path: str | None, task: RowModule, *, restart: bool) -> Any:
     from structq.journal import Journal
-    from structq.runs.facts import answers_depend_on
+    from structq.runs.facts import answers_depend_on, told_program
 
     if path is None:
         return nullcontext()
-    return Journal(path, answers_depend_on(task), restart=restart)
+    journal = Journal(path, answers_depend_on(task), restart=restart)
+    journal.note("program", told_program(task))
+    return journal
 
 
 def _formats(source: str, out: str, given: str | None) -> tuple[str | None, str | None]:
