@@ -21,9 +21,7 @@ Runs = Annotated[
 Page = Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The HTML file.")]
 MostRows = Annotated[
     int,
-    typer.Option(
-        "--rows", min=1, help="Most rows to look at in it; the numbers are of all rows."
-    ),
+    typer.Option("--rows", min=1, help="Most rows to look at in it; the numbers are of all rows."),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is no report.")]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median, variance
 from typing import Any
@@ -74,12 +74,12 @@ def percent(part: int, whole: int) -> str:
     return f"{part:,} of {whole:,} rows" + (f" ({part / whole:.0%})" if whole >= 20 else "")
 
 
-def answers_of(run: RunSource, name_of: Callable[[RowFacts], str]) -> Answers:
+def answers_of(run: RunSource, names: Sequence[str]) -> Answers:
     """Everything that the report says about one run.
 
     Args:
         run: The run.
-        name_of: What a row is called on the page.
+        names: What its rows are called on the page.
     """
     rows = run.rows
     outcomes = Counter(row.outcome for row in rows)
@@ -91,7 +91,9 @@ def answers_of(run: RunSource, name_of: Callable[[RowFacts], str]) -> Answers:
         "mean_before": fmean(row.before for row in compared) if compared else None,  # type: ignore[misc]
         "mean_after": fmean(row.after for row in compared) if compared else None,  # type: ignore[misc]
         "mutations": _by_mutation(rows),
-        "worse_rows": [name_of(row) for row in rows if row.outcome == "worse"],
+        "worse_rows": [
+            name for name, row in zip(names, rows, strict=True) if row.outcome == "worse"
+        ],
         "causes": dict(Counter(row.cause for row in rows if row.cause).most_common()),
         "length": _length(compared),
         "judge": _judge(rows),
@@ -112,7 +114,9 @@ def _by_mutation(rows: Sequence[RowFacts]) -> list[dict[str, Any]]:
 
 def _length(rows: Sequence[RowFacts]) -> dict[str, Any] | None:
     """The longer half of the evolutions against the shorter one."""
-    sized = [(row.added, row.gain) for row in rows if row.added is not None and row.gain is not None]
+    sized = [
+        (row.added, row.gain) for row in rows if row.added is not None and row.gain is not None
+    ]
     if len(sized) < 8:
         return None
     middle = median(added for added, _ in sized)
@@ -152,7 +156,7 @@ def _cost(run: RunSource, n_improved: int) -> dict[str, Any]:
         "dollars": run.summary.get("cost_dollars"),
         "seconds": run.summary.get("seconds"),
     }
-    tokens = found["tokens_in"] + found["tokens_out"]
+    tokens = sum(row.tokens_in + row.tokens_out for row in run.rows)
     return {**found, "tokens_per_improved": tokens / n_improved if n_improved and tokens else None}
 
 
@@ -172,10 +176,11 @@ def _outcome_sentence(run: RunSource, found: Mapping[str, Any]) -> str:
         parts.append("This run had not ended when the report was made.")
     scored = n - found["failed"] - found["unscored"]
     if scored:
-        parts.append(
-            f"{found['improved']:,} of {n:,} rows improved, {found['worse']:,} got worse and "
-            f"{found['same']:,} stayed as good as they were; {found['failed']:,} failed."
-        )
+        rest = {"worse": "got worse", "same": "stayed as good as they were",
+                "failed": "failed", "unscored": "have no score"}  # fmt: skip
+        told = [f"{found[name]:,} {what}" for name, what in rest.items() if found[name]]
+        said = f"{found['improved']:,} of {n:,} rows improved"
+        parts.append(f"{_listed([said, *told])}." if told else f"{said}.")
         before, after = found["mean_before"], found["mean_after"]
         parts.append(f"The mean score of what is kept went from {before:.2f} to {after:.2f}.")
         if found["undecided"]:
@@ -198,7 +203,9 @@ def _mutation_sentence(mutations: Sequence[Mapping[str, Any]]) -> str:
     if len(means) == 1:
         return said
     if first.low <= means[1].high:
-        close = [name for name, one in zip(names[1:], means[1:], strict=True) if one.high >= first.low]
+        close = [
+            name for name, one in zip(names[1:], means[1:], strict=True) if one.high >= first.low
+        ]
         said += f" Its lead over {_listed(close)} may be chance."
     said += f" Least: {names[-1]}, {means[-1]}."
     harms = [name for name, one in zip(names, means, strict=True) if one.high < 0]
@@ -214,8 +221,8 @@ def _length_sentence(found: Mapping[str, Any]) -> str:
     if length is None:
         return ""
     said = (
-        f"The better evolution of a row is {length['median_times']:.1f} times as long as its "
-        f"original in the middle of all rows ({length['median_added']:+,.0f} characters)."
+        f"The better evolution of a row is typically {length['median_times']:.1f} times as long "
+        f"as its original ({length['median_added']:+,.0f} characters, medians)."
     )
     if "difference" not in length:
         return said
@@ -223,7 +230,7 @@ def _length_sentence(found: Mapping[str, Any]) -> str:
         "those that added more gained more" if length["low"] > 0
         else "those that added more gained less: the length was not worth it"
         if length["high"] < 0
-        else "adding more than others brought no more score that could be told from chance"
+        else "that more length brought more score cannot be told from chance"
     )  # fmt: skip
     return (
         f"{said} The half that added more gained {signed(length['gain_long'])}, the other half "

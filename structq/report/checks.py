@@ -36,7 +36,9 @@ def _drawn(values: Mapping[str, Any], name: str, level: int) -> Iterator[Markup]
         own, title = f"{name}-{key}".replace(" ", "-"), _words(key)
         rows = _rows(value)
         if rows and (points := _points(rows)):
-            told = "How often it was right, by how sure it said it was: a good judge is on the line."
+            told = (
+                "How often it was right, by how sure it said it was: a good judge is on the line."
+            )
             picture = curve(points, ("said", "right"), own)
             yield figure(own, title, told, picture, ["Said", "Right"], points)
         elif rows:

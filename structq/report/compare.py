@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,28 +39,33 @@ class Pair:
         return self.first.kept != self.second.kept or self.first.cause != self.second.cause
 
 
-def row_names(rows: Sequence[RowFacts]) -> Callable[[RowFacts], str]:
-    """What rows are called: their ids where each has its own, else their numbers from 0."""
-    ids = [row.id for row in rows]
-    if None not in ids and len(set(ids)) == len(ids):
-        return lambda row: str(row.id)
-    return lambda row: str(row.number)
+def row_names(rows: Sequence[RowFacts]) -> list[str]:
+    """What rows are called: by their ids where all have one, else by number; no two the same."""
+    has_ids = all(row.id is not None for row in rows)
+    names = [str(row.id) if has_ids else str(row.number) for row in rows]
+    times: Counter[str] = Counter()
+    told = []
+    for name in names:
+        times[name] += 1
+        told.append(name if times[name] == 1 else f"{name} ({times[name]})")
+    return told
 
 
 def pair_rows(runs: Sequence[RunSource]) -> list[Pair]:
-    """The rows of one run, or of two: those with the same id, or number and instruction."""
+    """The rows of one run, or of two: those of the same id (or number) and instruction."""
     first = runs[0].rows
     if len(runs) == 1:
         return [Pair(row=row, first=row) for row in first]
-    second = runs[1].rows
-    by_id = all(len({row.id for row in rows} - {None}) == len(rows) for rows in (first, second))
-    keys = [[row.id if by_id else (row.number, row.asked) for row in rows] for rows in (first, second)]
-    others = dict(zip(keys[1], second, strict=True))
-    pairs = [
-        Pair(row=row, first=row, second=others.pop(key, None))
-        for key, row in zip(keys[0], first, strict=True)
-    ]
-    return [*pairs, *(Pair(row=row, second=row) for row in others.values())]
+    has_ids = all(row.id is not None for run in runs for row in run.rows)
+    others: dict[Any, deque[RowFacts]] = {}
+    for row in runs[1].rows:
+        others.setdefault((row.id if has_ids else row.number, row.asked), deque()).append(row)
+    pairs = []
+    for row in first:
+        same = others.get((row.id if has_ids else row.number, row.asked))
+        pairs.append(Pair(row=row, first=row, second=same.popleft() if same else None))
+    left = sorted((row for rows in others.values() for row in rows), key=lambda row: row.number)
+    return [*pairs, *(Pair(row=row, second=row) for row in left)]
 
 
 def differing_facts(runs: Sequence[RunSource]) -> list[tuple[str, Any, Any]]:
@@ -84,7 +90,9 @@ def compare(runs: Sequence[RunSource], pairs: Sequence[Pair]) -> Answers:
         "delta": vars(mean_of(deltas)) if deltas else None,
     }
     a, b = (run.name for run in runs)
-    said = f"{len(both):,} rows are in both; {numbers['differ']:,} of them end with other responses."
+    said = (
+        f"{len(both):,} rows are in both; {numbers['differ']:,} of them end with other responses."
+    )
     for name, count in ((a, numbers["only_first"]), (b, numbers["only_second"])):
         said += f" {count:,} are in {name} alone." if count else ""
     if deltas:
@@ -108,6 +116,12 @@ def _doubt(runs: Sequence[RunSource]) -> str:
     if scorers := [name for name, *_ in differing_facts(runs) if name.startswith("scor")]:
         return f"Not as they are: they were scored in other ways ({', '.join(scorers)})."
     if all(run.facts.get("scorer.settings.scoring") == "joint" for run in runs):
+        sizes = [run.facts.get("evolve.settings.num_evolutions") for run in runs]
+        if sizes[0] != sizes[1] and runs[0].facts.get("scorer.settings.scale") is None:
+            return (
+                "Not as they are: the list-wise scale ends at the number of responses and one, "
+                f"and they have {sizes[0]} and {sizes[1]} evolutions a row."
+            )
         return (
             "With care: the judge was the same, but it scored each list of responses in itself, "
             "and the lists of the two runs are not the same."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from structq.data import Row
@@ -134,7 +135,7 @@ def _is_text(value: Any) -> bool:
 def _steps(values: Mapping[str, Any], ranks: Sequence[float | None], n: int) -> list[Step]:
     names = values.get("mutations") or []
     every = len(names) == n - 1  # only then is each step's response there
-    pairs = zip(ranks, ranks[1:], strict=False) if every else [(None, None)] * len(names)
+    pairs = pairwise(ranks) if every else [(None, None)] * len(names)
     return [
         Step(mutation=name, gain=None if a is None or b is None else b - a)
         for name, (a, b) in zip(names, pairs, strict=False)
@@ -178,4 +179,4 @@ def _odds(distributions: Any, chosen: int) -> float | None:
         )
     except ValueError:  # levels that have names
         return None
-    return sum(p * q * ((a > b) + (a == b) / 2) for a, p in evolved for b, q in original)
+    return float(sum(p * q * ((a > b) + (a == b) / 2) for a, p in evolved for b, q in original))

@@ -21,7 +21,9 @@ def tag(name: str, /, *children: Any, **attributes: Any) -> Markup:
         if value is not None and value is not False
     )
     if name in _EMPTY and not children:
-        return Markup(f"<{name}{told}/>" if name not in ("meta", "link", "input", "br") else f"<{name}{told}>")
+        return Markup(
+            f"<{name}{told}/>" if name not in ("meta", "link", "input", "br") else f"<{name}{told}>"
+        )
     inner = "".join(escape(child) for child in children if child is not None)
     return Markup(f"<{name}{told}>{inner}</{name}>")
 

@@ -249,6 +249,10 @@
     fields.push(["after", "Best score", "score"], ["added", "Added", "count"], ["steps", "Mutations", "words"], ["outcome", "Outcome", "word"]);
   }
 
+  function classOf(name, kind) {
+    const less = ["before", "added", "word", "words"].some((one) => one === name || one === kind) ? " less" : "";
+    return (["score", "gain", "count"].includes(kind) ? "n" : kind) + less;
+  }
   function cellOf([name, , kind], place) {
     const column = columns[name];
     if (kind === "key") {
@@ -262,7 +266,7 @@
     const gain = kind === "gain";
     const lost = gain && value < 0 ? " loss" : gain && value > 0 ? " win" : "";
     const text = kind === "count" ? (value === null ? "–" : (value > 0 ? "+" : value < 0 ? "−" : "") + Math.abs(value).toLocaleString("en")) : shown(value, 2, gain);
-    return el("td", { class: `n${lost}` }, text);
+    return el("td", { class: classOf(name, kind) + lost }, text);
   }
   function outcomeWord(place, column) {
     const word = column.words[column.codes[place]] || "–";
@@ -279,7 +283,7 @@
         refresh();
       };
       const arrow = sorted ? (state.down ? " ↓" : " ↑") : "";
-      return el("th", { scope: "col", "aria-sort": sorted, class: ["score", "gain", "count"].includes(kind) ? "n" : null },
+      return el("th", { scope: "col", "aria-sort": sorted, class: classOf(name, kind) },
         el("button", { type: "button", "data-sort": name, onclick: press }, title, arrow));
     }));
     const from = state.page * PAGE;

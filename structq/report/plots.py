@@ -15,7 +15,7 @@ from typing import Any
 from markupsafe import Markup
 
 from structq.report.answers import Mean
-from structq.report.html import number, signed, tag
+from structq.report.html import number, tag
 
 __all__ = ["Bin", "bars", "bins_of", "columns", "curve", "edges_of", "scatter", "whiskers"]
 
@@ -35,12 +35,19 @@ class Bin:
     def filter(self, column: str, title: str) -> dict[str, Any]:
         """What a click on it asks of a row."""
         told = f"{title} {number(self.low)} to {number(self.high)}"
-        return {"column": column, "low": self.low, "high": self.high, "last": self.last, "told": told}
+        return {
+            "column": column,
+            "low": self.low,
+            "high": self.high,
+            "last": self.last,
+            "told": told,
+        }
 
 
-def edges_of(values: Sequence[float], n: int = 20) -> list[float]:
-    """Edges of about so many bins, at round numbers, zero among them where it lies inside."""
+def edges_of(values: Sequence[float]) -> list[float]:
+    """Edges of six to about 24 bins, at round numbers, zero among them where it lies inside."""
     low, high = min(values), max(values)
+    n = min(24, max(6, int(2 * math.sqrt(len(values)))))
     step = _round_step((high - low) / n) if high > low else 1.0
     first = math.floor(low / step)
     count = max(1, math.ceil(round(high / step - first, 9)))
@@ -136,21 +143,18 @@ def scatter(
 ) -> Markup:
     """Points, and the mean of each band of the first axis, which can be clicked."""
     low, high = bands[0][0].low, bands[-1][0].high
-    all_y = [y for _, y in points] + [end for _, mean in bands for end in (mean.low, mean.high)]
-    bottom, top = min(0.0, *all_y), max(0.0, *all_y)
+    bottom, top = (f(0.0, *(y for _, y in points)) for f in (min, max))
     x = _scale(low, high, _LEFT, _WIDTH - _RIGHT)
     y = _scale(bottom, top, _HEIGHT - _BOTTOM, _TOP)
     parts = [_grid(x, y, _ticks(low, high, 5), _ticks(bottom, top, 4), *names)]
     parts.append(_line(_LEFT, y(0), _WIDTH - _RIGHT, y(0), "zero"))
-    parts += [
-        tag("circle", cx=_px(x(a)), cy=_px(y(b)), r=1.8, class_="point") for a, b in points
-    ]
+    parts += [tag("circle", cx=_px(x(a)), cy=_px(y(b)), r=2.2, class_="point") for a, b in points]
     for one, mean in bands:
         middle = x((one.low + one.high) / 2)
         inner = [
             tag("rect", x=_px(x(one.low)), y=_TOP, width=_px(x(one.high) - x(one.low)),
                 height=_HEIGHT - _BOTTOM - _TOP, class_="hit"),
-            _line(middle, y(mean.low), middle, y(mean.high), "whisker"),
+            _line(middle, y(max(mean.low, bottom)), middle, y(min(mean.high, top)), "whisker"),
             tag("circle", cx=_px(middle), cy=_px(y(mean.mean)), r=4.5, class_="dot"),
         ]  # fmt: skip
         told = f"{number(one.low, 0)} to {number(one.high, 0)}: {mean}, {mean.n:,} rows"
@@ -162,7 +166,9 @@ def curve(points: Sequence[tuple[float, float]], names: tuple[str, str], named: 
     """Points from 0 to 1 on both axes, joined, beside the diagonal on which they should lie."""
     x, y = _scale(0, 1, _LEFT, _WIDTH - _RIGHT), _scale(0, 1, _HEIGHT - _BOTTOM, _TOP)
     ticks = [0.0, 0.25, 0.5, 0.75, 1.0]
-    path = " ".join(f"{'L' if i else 'M'}{_px(x(a))} {_px(y(b))}" for i, (a, b) in enumerate(points))
+    path = " ".join(
+        f"{'L' if i else 'M'}{_px(x(a))} {_px(y(b))}" for i, (a, b) in enumerate(points)
+    )
     parts = [
         _grid(x, y, ticks, ticks, *names),
         _line(x(0), y(0), x(1), y(1), "zero"),
@@ -189,12 +195,18 @@ def _clickable(inner: Markup, told: str, asked: dict[str, Any] | None) -> Markup
     )  # fmt: skip
 
 
-def _grid(x: Any, y: Any, along: Sequence[float], up: Sequence[float], axis: str, side: str) -> Markup:
+def _grid(
+    x: Any, y: Any, along: Sequence[float], up: Sequence[float], axis: str, side: str
+) -> Markup:
     top, bottom = sorted((y.at[0], y.at[1]))
     parts = [_line(x.at[0], y(v), x.at[1], y(v), "grid") for v in up]
-    parts += [tag("text", number(v), x=_px(x.at[0] - 6), y=_px(y(v) + 3.5), class_="tick end") for v in up]
+    parts += [
+        tag("text", number(v), x=_px(x.at[0] - 6), y=_px(y(v) + 3.5), class_="tick end") for v in up
+    ]
     parts += [_line(x(v), bottom, x(v), bottom + 4, "axis") for v in along]
-    parts += [tag("text", number(v), x=_px(x(v)), y=_px(bottom + 15), class_="tick mid") for v in along]
+    parts += [
+        tag("text", number(v), x=_px(x(v)), y=_px(bottom + 15), class_="tick mid") for v in along
+    ]
     parts.append(_line(x.at[0], bottom, x.at[1], bottom, "axis"))
     parts.append(tag("text", axis, x=_px(x.at[1]), y=_px(bottom + 29), class_="tick end"))
     if side:
@@ -224,7 +236,9 @@ def _ticks(low: float, high: float, n: int = 6, *, whole: bool = False) -> list[
     step = _round_step((high - low) / n)
     step = max(1.0, step) if whole else step
     first = math.ceil(round(low / step, 9))
-    return [round((first + i) * step, 10) for i in range(int((high - first * step) / step + 1e-9) + 1)]
+    return [
+        round((first + i) * step, 10) for i in range(int((high - first * step) / step + 1e-9) + 1)
+    ]
 
 
 def _round_step(step: float) -> float:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
 from structq.modules.derived import facts_of
 from structq.report.compare import Pair
-from structq.report.facts import RowFacts, ranks_of, responses_of
+from structq.report.facts import ranks_of, responses_of
 from structq.report.html import tag
 from structq.report.sources import RunSource
 
@@ -46,11 +46,9 @@ def chosen_pairs(pairs: Sequence[Pair], most: int) -> list[Pair]:
     return [pairs[i * len(pairs) // most] for i in range(most)]
 
 
-def index_of(
-    pairs: Sequence[Pair], marks: Sequence[str], name_of: Callable[[RowFacts], str]
-) -> dict[str, Any]:
+def index_of(pairs: Sequence[Pair], marks: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
     """The columns that rows are sorted and filtered by, a list each."""
-    columns: dict[str, list[Any]] = {"key": [name_of(pair.row) for pair in pairs]}
+    columns: dict[str, list[Any]] = {"key": list(names)}
     for place, mark in enumerate(marks):
         side = [(pair.first, pair.second)[place] for pair in pairs]
         for name in ("before", "after", "gain", "last", "added"):
@@ -183,7 +181,7 @@ def _prompts(
     calls: Sequence[Mapping[str, Any]],
     run: RunSource,
     frames: Frames,
-) -> list[int | None]:
+) -> list[int]:
     """The prompt of each step, where the response that it evolved is there."""
     names, found = values.get("mutations") or [], []
     steps = [call for call in calls if call.get("mutation")]

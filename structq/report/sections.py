@@ -43,7 +43,9 @@ def run_plots(run: RunSource, answers: Answers, mark: str) -> Markup:
 
 def _scores(rows: Sequence[RowFacts], mark: str) -> Markup:
     pairs = [(row.before, row.after) for row in rows if row.before is not None]
-    after = [b for _, b in pairs if b is not None] if pairs else [s for row in rows for s in row.scores]
+    after = (
+        [b for _, b in pairs if b is not None] if pairs else [s for row in rows for s in row.scores]
+    )
     if not after:
         return Markup("")
     before = [a for a, _ in pairs if a is not None]
@@ -59,7 +61,9 @@ def _scores(rows: Sequence[RowFacts], mark: str) -> Markup:
     numbers = ([f"{one[0].low:g} to {one[0].high:g}", *(b.n for b in one)] for one in counts)
     picture = columns(series, "score", f"scores{mark}")
     title = "Scores before and after" if before else "Scores"
-    return figure(f"scores{mark}", title, told, picture, ["Score", *(s[0] for s in series)], numbers)
+    return figure(
+        f"scores{mark}", title, told, picture, ["Score", *(s[0] for s in series)], numbers
+    )
 
 
 def _gains(rows: Sequence[RowFacts], mark: str) -> Markup:
@@ -140,7 +144,7 @@ def _length(rows: Sequence[RowFacts], mark: str) -> Markup:
 
 def _band_edges(values: Sequence[float]) -> list[float]:
     """Edges between bands of about as many rows each."""
-    n = min(_N_BANDS, max(1, len(values) // 3))
+    n = min(_N_BANDS, max(1, len(values) // 5))
     inner = quantiles(values, n=n, method="inclusive") if n > 1 else []
     return sorted({values[0], *(float(round(edge)) for edge in inner), values[-1]})
 
@@ -177,7 +181,11 @@ def _cost(answers: Answers, mark: str) -> Markup:
         "seconds": "Seconds, of its last session",
     }  # fmt: skip
     cost = answers.numbers["cost"]
-    rows = [(told, cost[name]) for name, told in names.items() if cost[name] is not None]
+    whole = {
+        **cost,
+        "tokens_per_improved": cost["tokens_per_improved"] and round(cost["tokens_per_improved"]),
+    }
+    rows = [(told, whole[name]) for name, told in names.items() if whole[name] is not None]
     return _plain(f"cost{mark}", "Cost", ["What", "Sum"], rows)
 
 

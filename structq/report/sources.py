@@ -52,7 +52,7 @@ class RunSource:
         """Takes the facts of every row."""
         if self.journal is not None:
             self.facts, self.notes = self.journal.facts(), self.journal.notes()
-            self.facts = {k: v for k, v in self.facts.items() if not k.startswith("note:")}
+            self.facts = {**_settings_of(self.notes.get("program") or {}), **self.facts}
         self.rows = [facts_of_row(number, values) for number, values in self.values()]
         if "program" in self.notes and any(row.steps for row in self.rows):
             self.prompts = EvolvePrompts(self.notes["program"])
@@ -150,6 +150,16 @@ class open_sources(AbstractContextManager[Sources]):  # noqa: N801
             found.checks.append((place.name, first))
         else:
             found.runs.append(RunSource(name=place.name, path=path, journal=None))
+
+
+def _settings_of(program: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """All settings by name: also those that change no answer."""
+    return {
+        f"{part}.{name}": value
+        for part, state in program.items()
+        if "signature" not in state
+        for name, value in state.items()
+    }
 
 
 def _first_object(place: Path) -> dict[str, Any] | None:

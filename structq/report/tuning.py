@@ -21,7 +21,9 @@ _MOST_TEMPLATES = 100
 def search_numbers(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The verdict and the trials as JSON values."""
     config = lines[0].get("config") or {}
-    note = next((line["note"] for line in reversed(lines) if "accepted" in line.get("note", {})), {})
+    note: Mapping[str, Any] = next(
+        (line["note"] for line in reversed(lines) if "accepted" in line.get("note", {})), {}
+    )
     trials = {
         (line["step"], line["place"]): line for line in lines if "gain" in line
     }  # asked again after an interrupt: the later one counts
@@ -81,14 +83,21 @@ def _templates(
         found.append(told)
     worst = float("-inf")
     return sorted(
-        found, key=lambda t: (t["mutation"], -max(x for x in (t["val"], t["train"], worst) if x is not None))
+        found,
+        key=lambda t: (
+            t["mutation"],
+            -max(x for x in (t["val"], t["train"], worst) if x is not None),
+        ),
     )
 
 
 def search_section(title: str, numbers: Mapping[str, Any], mark: str) -> Markup:
     """The verdict in a sentence, what was gained, and every template that was tried."""
     tried = numbers["templates"]
-    parts = [tag("h2", f"Search for templates: {title}"), tag("p", _verdict(numbers), class_="lead")]
+    parts = [
+        tag("h2", f"Search for templates: {title}"),
+        tag("p", _verdict(numbers), class_="lead"),
+    ]
     if numbers["gains"]:
         gains = [
             (one["mutation"], Mean(**{k: v for k, v in one.items() if k != "mutation"}), None)
@@ -116,7 +125,11 @@ def search_section(title: str, numbers: Mapping[str, Any], mark: str) -> Markup:
     more = f", {_MOST_TEMPLATES} of them here" if len(tried) > _MOST_TEMPLATES else ""
     head = ["Mutation", "Trials", "Gain", "Trials for the verdict", "Gain there", "Template"]
     parts.append(
-        tag("details", tag("summary", f"{len(tried):,} templates were tried{more}"), table(head, rows))
+        tag(
+            "details",
+            tag("summary", f"{len(tried):,} templates were tried{more}"),
+            table(head, rows),
+        )
     )
     if numbers["failures"]:
         failed = table(["Why trials failed", "Trials"], numbers["failures"].items())

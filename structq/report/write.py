@@ -91,9 +91,8 @@ class _Page:
     """All numbers that the sentences are made of."""
 
     def render(self) -> bytes:
-        runs, sections, blocks = self.sources.runs, [], []
-        if runs:
-            sections, blocks = self._runs(runs)
+        runs = self.sources.runs
+        sections, blocks = self._runs(runs) if runs else ([], [])
         for i, (name, lines) in enumerate(self.sources.searches):
             numbers = search_numbers(lines)
             self.answers.setdefault("searches", []).append(numbers)
@@ -108,7 +107,6 @@ class _Page:
 
     def _runs(self, runs: Sequence[RunSource]) -> tuple[list[Markup], list[Markup]]:
         pairs = pair_rows(runs)
-        name_of = row_names([pair.row for pair in pairs])
         marks = [""] if len(runs) == 1 else ["-1", "-2"]
         told = [answers_of(run, row_names(run.rows)) for run in runs]
         sections = []
@@ -120,11 +118,13 @@ class _Page:
             sections += [tag("section", heading, sentences_block(between), plot), facts_table(runs)]
         for run, answers, mark in zip(runs, told, marks, strict=True):
             sections.append(_run_section(run, answers, mark, alone=len(runs) == 1))
-        self.answers["runs"] = [{"name": run.name, **one.numbers} for run, one in zip(runs, told, strict=True)]
+        self.answers["runs"] = [
+            {"name": run.name, **one.numbers} for run, one in zip(runs, told, strict=True)
+        ]
         shown, frames = chosen_pairs(pairs, self.most_rows), Frames()
         texts = list(text_blocks(shown, runs, frames))
         index = {
-            "columns": index_of(shown, marks, name_of),
+            "columns": index_of(shown, marks, row_names([pair.row for pair in shown])),
             "marks": marks,
             "runs": [run.name for run in runs],
             "frames": list(frames.found),
@@ -144,7 +144,11 @@ def _run_section(run: RunSource, answers: Answers, mark: str, *, alone: bool) ->
 
 
 def _rows_section(n_shown: int, n_rows: int) -> Markup:
-    some = f"{n_shown:,} of the {n_rows:,} rows are here, at even distances." if n_shown < n_rows else None
+    some = (
+        f"{n_shown:,} of the {n_rows:,} rows are here, at even distances."
+        if n_shown < n_rows
+        else None
+    )
     heading = tag("h2", "Rows", id="rows-title")
     hint = tag("p", some, class_="told") if some else None
     wait = tag("p", "The rows are shown by a script of this page.", id="wait")
@@ -157,11 +161,12 @@ def _about(run: RunSource) -> Markup:
 
 
 def _whole(title: str, sections: Sequence[Markup], blocks: Sequence[Markup]) -> bytes:
-    texts = {kind: files(__package__).joinpath(f"page.{kind}").read_text("utf8") for kind in ("css", "js")}
-    policy = (
-        f"default-src 'none'; style-src {_source(texts['css'])}; script-src {_source(texts['js'])}; "
-        "base-uri 'none'; form-action 'none'"
-    )
+    own = files(__package__)
+    style, script = (own.joinpath(f"page.{kind}").read_text("utf8") for kind in ("css", "js"))
+    policy = "; ".join((
+        "default-src 'none'", f"style-src {_source(style)}", f"script-src {_source(script)}",
+        "base-uri 'none'", "form-action 'none'",
+    ))  # fmt: skip
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -169,16 +174,18 @@ def _whole(title: str, sections: Sequence[Markup], blocks: Sequence[Markup]) -> 
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("title", f"{title}: structq report"),
-        tag("style", Markup(texts["css"])),
+        tag("style", Markup(style)),
     )
     body = tag(
         "body",
         tag("header", tag("h1", title), tag("p", f"A report by structq {__version__}")),
         tag("main", *sections),
         *blocks,
-        tag("script", Markup(texts["js"])),
+        tag("script", Markup(script)),
     )
-    return b"".join([_MARK, head.encode("utf8", "replace"), body.encode("utf8", "replace"), b"</html>\n"])
+    return b"".join(
+        [_MARK, head.encode("utf8", "replace"), body.encode("utf8", "replace"), b"</html>\n"]
+    )
 
 
 def _source(text: str) -> str:
