@@ -55,7 +55,13 @@
     for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
     return bytes;
   }
-  function unpacked(id) {
+  // This script stands before the chunks, which are many: the table is there before them.
+  const whole = new Promise((done) => {
+    if (document.readyState === "loading") addEventListener("DOMContentLoaded", done);
+    else done();
+  });
+  async function unpacked(id) {
+    if (!byId(id)) await whole;
     const packed = new Blob([bytesOf(byId(id).textContent)]);
     return new Response(packed.stream().pipeThrough(new DecompressionStream("gzip"))).json();
   }
@@ -634,6 +640,9 @@
   unpacked("heads").then((found) => {
     heads = found;
     drawTable();
+    requestAnimationFrame(() => performance.mark("rows"));
+    return whole;
+  }).then(() => {
     follow();
     document.documentElement.dataset.ready = "yes";
   });

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -86,8 +86,8 @@ def _coded(name: str, values: list[Any]) -> dict[str, Any]:
 
 def text_blocks(
     pairs: Sequence[Pair], runs: Sequence[RunSource], frames: Frames
-) -> Iterator[Markup]:
-    """The packed heads of all rows, then the rows in chunks."""
+) -> tuple[Markup, list[Markup]]:
+    """The packed heads of all rows, and the rows in chunks."""
     sides = [
         {row.number for pair in pairs if (row := (pair.first, pair.second)[place]) is not None}
         for place in range(len(runs))
@@ -95,20 +95,22 @@ def text_blocks(
     # The second run's rows wait for those of the first; of one run nothing waits.
     later = {n: v for n, v in runs[1].values() if n in sides[1]} if len(runs) > 1 else {}
     first = ((n, v) for n, v in runs[0].values() if n in sides[0])
-    heads, chunk, n_chunks = [], [], 0
+    heads: list[str] = []
+    rows: list[dict[str, Any]] = []
+    chunks: list[Markup] = []
     for pair in pairs:
         values = [next(first)[1] if pair.first is not None else None]
         if len(runs) > 1:
             values.append(None if pair.second is None else later.pop(pair.second.number))
         known = next(one for one in values if one is not None)
         heads.append(_head(known))
-        chunk.append(_row(known, values, runs, frames))
-        if len(chunk) == CHUNK:
-            yield _packed(f"chunk{n_chunks}", chunk)
-            chunk, n_chunks = [], n_chunks + 1
-    if chunk:
-        yield _packed(f"chunk{n_chunks}", chunk)
-    yield _packed("heads", heads)
+        rows.append(_row(known, values, runs, frames))
+        if len(rows) == CHUNK:
+            chunks.append(_packed(f"chunk{len(chunks)}", rows))
+            rows = []
+    if rows:
+        chunks.append(_packed(f"chunk{len(chunks)}", rows))
+    return _packed("heads", heads), chunks
 
 
 def _head(values: Mapping[str, Any]) -> str:

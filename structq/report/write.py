@@ -92,7 +92,7 @@ class _Page:
 
     def render(self) -> bytes:
         runs = self.sources.runs
-        sections, blocks = self._runs(runs) if runs else ([], [])
+        sections, blocks, chunks = self._runs(runs) if runs else ([], [], [])
         for i, (name, lines) in enumerate(self.sources.searches):
             numbers = search_numbers(lines)
             self.answers.setdefault("searches", []).append(numbers)
@@ -103,9 +103,9 @@ class _Page:
         names = [run.name for run in runs] + [n for n, _ in self.sources.searches]
         names += [n for n, _ in self.sources.checks]
         title = " and ".join(dict.fromkeys(names))
-        return _whole(title, sections, [*blocks, data_block("answers", self.answers)])
+        return _whole(title, sections, [*blocks, data_block("answers", self.answers)], chunks)
 
-    def _runs(self, runs: Sequence[RunSource]) -> tuple[list[Markup], list[Markup]]:
+    def _runs(self, runs: Sequence[RunSource]) -> tuple[list[Markup], list[Markup], list[Markup]]:
         pairs = pair_rows(runs)
         marks = [""] if len(runs) == 1 else ["-1", "-2"]
         told = [answers_of(run, row_names(run.rows)) for run in runs]
@@ -122,7 +122,7 @@ class _Page:
             {"name": run.name, **one.numbers} for run, one in zip(runs, told, strict=True)
         ]
         shown, frames = chosen_pairs(pairs, self.most_rows), Frames()
-        texts = list(text_blocks(shown, runs, frames))
+        heads, chunks = text_blocks(shown, runs, frames)
         index = {
             "columns": index_of(shown, marks, row_names([pair.row for pair in shown])),
             "marks": marks,
@@ -133,7 +133,7 @@ class _Page:
         }
         sections.append(_rows_section(len(shown), len(pairs)))
         sections += [_about(run) for run in runs]
-        return sections, [data_block("index", index), *texts]
+        return sections, [data_block("index", index), heads], chunks
 
 
 def _run_section(run: RunSource, answers: Answers, mark: str, *, alone: bool) -> Markup:
@@ -160,7 +160,9 @@ def _about(run: RunSource) -> Markup:
     return tag("section", tag("details", summary, about_run(run)))
 
 
-def _whole(title: str, sections: Sequence[Markup], blocks: Sequence[Markup]) -> bytes:
+def _whole(
+    title: str, sections: Sequence[Markup], blocks: Sequence[Markup], chunks: Sequence[Markup]
+) -> bytes:
     own = files(__package__)
     style, script = (own.joinpath(f"page.{kind}").read_text("utf8") for kind in ("css", "js"))
     policy = "; ".join((
@@ -182,6 +184,7 @@ def _whole(title: str, sections: Sequence[Markup], blocks: Sequence[Markup]) -> 
         tag("main", *sections),
         *blocks,
         tag("script", Markup(script)),
+        *chunks,  # behind the script, which shows the first rows before they are there
     )
     return b"".join(
         [_MARK, head.encode("utf8", "replace"), body.encode("utf8", "replace"), b"</html>\n"]
