@@ -518,8 +518,9 @@
       return el("p", { class: "told" }, "Its prompt is not in the journal.");
     }
     const texts = { "\ue000": row.instruction, "\ue001": side.responses[place] };
+    const own = Object.keys(texts).some((sign) => Object.values(texts).some((text) => text.includes(sign)));
     const messages = index.frames[number].map(([role, content]) => {
-      const text = content.split(/([\ue000\ue001])/).map((part) => texts[part] ?? part).join("");
+      const text = own ? content : content.split(/([\ue000\ue001])/).map((part) => texts[part] ?? part).join("");
       return [el("span", { class: "role" }, role), el("pre", { dir: "auto" }, text)];
     });
     return el("details", null, el("summary", null, "Prompt"), messages);

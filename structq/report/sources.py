@@ -54,8 +54,9 @@ class RunSource:
             self.facts, self.notes = self.journal.facts(), self.journal.notes()
             self.facts = {**_settings_of(self.notes.get("program") or {}), **self.facts}
         self.rows = [facts_of_row(number, values) for number, values in self.values()]
-        if "program" in self.notes and any(row.steps for row in self.rows):
-            self.prompts = EvolvePrompts(self.notes["program"])
+        program = self.notes.get("program") or {}
+        if any("mutations[" in part for part in program):
+            self.prompts = EvolvePrompts(program)
         return self
 
     @property
