@@ -32,7 +32,10 @@ DemoLm = Annotated[
     str, typer.Option("--lm", help="smollm2 is fetched first if need be; nano fetches nothing.")
 ]
 DemoOut = Annotated[
-    str | None, typer.Option("--output", "-o", help="JSON Lines file for the finished rows; the report lies beside.")
+    str | None,
+    typer.Option(
+        "--output", "-o", help="JSON Lines file for the finished rows; the report lies beside."
+    ),
 ]
 Shown = Annotated[int, typer.Option("--rows", min=0, help="How many of the rows are shown.")]
 DemoSeed = Annotated[int, typer.Option("--seed", help="Fixes which mutation each row gets.")]

@@ -206,5 +206,5 @@ def _rounded(value: Any) -> Any:
 
 def _packed(name: str, value: Any) -> Markup:
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    data = gzip.compress(text.encode("utf8", "surrogatepass"), compresslevel=6, mtime=0)
+    data = gzip.compress(text.encode("utf8", "replace"), compresslevel=6, mtime=0)
     return tag("script", b64encode(data).decode(), type="text/plain", id=name)

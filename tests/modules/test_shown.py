@@ -38,16 +38,23 @@ ROWS = {
 def asked(program, instruction, response):
     """Messages of each request, beside those that are shown for it."""
     engine = ScriptedEngine(
-        lambda request: "Words that are new and are enough of them to pass, one by one, for all."
-        if request.config.response_format is None
-        else json.dumps({"evolved_response": f"{response} And a sentence that is new in all of it."})
+        lambda request: (
+            "Words that are new and are enough of them to pass, one by one, for all."
+            if request.config.response_format is None
+            else json.dumps(
+                {"evolved_response": f"{response} And a sentence that is new in all of it."}
+            )
+        )
     )
-    evolve = structq.EvolQuality(num_evolutions=2, check_answers=False, lm=make_lm(engine), **program)
+    evolve = structq.EvolQuality(
+        num_evolutions=2, check_answers=False, lm=make_lm(engine), **program
+    )
     row = next(evolve.process([{"instruction": instruction, "response": response}]))[0]
     prompts = EvolvePrompts(json.loads(json.dumps(told_program(evolve))))
     calls = row["metadata"]["calls"]
-    texts = [response, *(json.loads(c["raw_output"])["evolved_response"]
-                         if c["raw_output"].startswith("{") else c["raw_output"] for c in calls)]  # fmt: skip
+    raw = [call["raw_output"] for call in calls]
+    texts = [json.loads(t)["evolved_response"] if t.startswith("{") else t for t in raw]
+    texts = [response, *texts]
     for request, call, text in zip(engine.requests, calls, texts, strict=False):
         shown = prompts.prompt(
             call["mutation"], instruction=instruction, response=text, original=response,
@@ -75,7 +82,11 @@ def _parts(text, texts):
     """As the page fills a prompt: one pass, and a prompt that holds a row's own signs is whole."""
     if any(sign in value for sign in texts for value in texts.values()):
         return [text]
-    return [part for piece in text.split(INSTRUCTION) for part in (*piece.partition(RESPONSE), INSTRUCTION)][:-1]
+    return [
+        part
+        for piece in text.split(INSTRUCTION)
+        for part in (*piece.partition(RESPONSE), INSTRUCTION)
+    ][:-1]
 
 
 def test_rows_share_a_prompt_where_nothing_but_their_texts_differs():

@@ -86,7 +86,7 @@ def write_journal(
         for number, values in enumerate(rows):
             cause = "OutputError: …" if values["metadata"]["error"] else None
             state = RowState(digest=b"d", shape="", cause=cause)
-            journal.finish_row(number, state, json.dumps(values, ensure_ascii=False))
+            journal.finish_row(number, state, json.dumps(values))
         for name, value in notes.items():
             journal.note(name, value)
     return path

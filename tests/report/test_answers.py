@@ -43,7 +43,8 @@ whole AS (
   SELECT row, MAX(score) AS top, MAX(place) AS last, MAX(length(text)) AS size FROM scored
   GROUP BY row HAVING COUNT(score) = COUNT(*) AND COUNT(*) > 1
 )
-SELECT COUNT(*), SUM((SELECT score FROM scored AS s WHERE s.row = w.row AND s.place = w.last) = top),
+SELECT COUNT(*),
+  SUM((SELECT score FROM scored AS s WHERE s.row = w.row AND s.place = w.last) = top),
   SUM((SELECT score FROM scored AS s WHERE s.row = w.row AND length(s.text) = w.size
        ORDER BY place LIMIT 1) = top) FROM whole AS w"""
 COST = """

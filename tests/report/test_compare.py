@@ -33,7 +33,9 @@ def test_rows_are_paired_by_id(first, second, expected):
     runs = [run([scored(n, 2.0) for n in numbers]) for numbers in (first, second)]
     pairs = pair_rows(runs)
     names = row_names([pair.row for pair in pairs])
-    found = [(n, p.first is not None, p.second is not None) for n, p in zip(names, pairs, strict=True)]
+    found = [
+        (n, p.first is not None, p.second is not None) for n, p in zip(names, pairs, strict=True)
+    ]
     assert found == expected
 
 
