@@ -10,7 +10,10 @@
     const [left, right] = both.children;
     showDiff(left, right, left.textContent, right.textContent);
   });
-  if (!block) return;
+  if (!block) {
+    document.documentElement.dataset.ready = "yes";
+    return;
+  }
   const index = JSON.parse(block.textContent);
   const columns = index.columns;
   const keys = columns.key.texts;
@@ -622,7 +625,7 @@
   }
   addEventListener("hashchange", follow);
   addEventListener("keydown", (event) => {
-    const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
+    const typing = event.target.matches("textarea, select, input:not([type=radio]):not([type=checkbox])");
     if (event.key === "Escape") {
       if (typing) event.target.blur();
       else if (state.open !== null) close();

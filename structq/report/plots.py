@@ -101,6 +101,7 @@ def bars(rows: Sequence[tuple[str, int, dict[str, Any]]], named: str) -> Markup:
     parts = []
     for i, (name, n, asked) in enumerate(rows):
         inner = [
+            tag("rect", x=0, y=i * line, width=_WIDTH, height=line, class_="hit"),
             tag("text", _short(name, 72), x=0, y=i * line + 12, class_="name"),
             tag("rect", x=0, y=i * line + 17, width=_px(max(2, x(n))), height=9, class_="bar s2"),
             tag("text", f"{n:,}", x=_px(x(n) + 6), y=i * line + 26, class_="tick"),
