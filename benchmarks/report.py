@@ -102,28 +102,25 @@ def make_journal(path: Path, n: int) -> None:
             journal.finish_row(number, state, json.dumps(row, ensure_ascii=False))
 
 
-def in_chromium(page_path: Path) -> dict[str, float]:
+def in_chromium(browser: Any, page_path: Path) -> dict[str, float]:
     """Seconds and megabytes, of a page opened from the disk."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        program = shutil.which("chromium")
-        browser = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
-        page = browser.new_page()
-        page.goto(page_path.as_uri())
-        page.wait_for_selector("html[data-ready]", timeout=60_000)
-        first = page.evaluate("performance.getEntriesByName('rows')[0].startTime / 1000")
-        sort = page.evaluate(SORT)
-        word = page.evaluate("document.querySelector('tbody td.head').textContent.split(' ')[1]")
-        search = page.evaluate(SEARCH, word)
-        usage = page.context.new_cdp_session(page).send("Runtime.getHeapUsage")
-        sizes = ("usedSize", "embedderHeapUsedSize", "backingStorageSize")
-        heap = sum(usage.get(name, 0) for name in sizes) / 1e6
-        browser.close()
+    page = browser.new_page()
+    page.goto(page_path.as_uri())
+    page.wait_for_selector("html[data-ready]", timeout=60_000)
+    first = page.evaluate("performance.getEntriesByName('rows')[0].startTime / 1000")
+    sort = page.evaluate(SORT)
+    word = page.evaluate("document.querySelector('tbody td.head').textContent.split(' ')[1]")
+    search = page.evaluate(SEARCH, word)
+    usage = page.context.new_cdp_session(page).send("Runtime.getHeapUsage")
+    sizes = ("usedSize", "embedderHeapUsedSize", "backingStorageSize")
+    heap = sum(usage.get(name, 0) for name in sizes) / 1e6
+    page.close()
     return {"first rows, s": first, "sort, s": sort, "search, s": search, "heap, MB": heap}
 
 
 def main() -> None:
+    from playwright.sync_api import sync_playwright
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=20_000)
     n = parser.parse_args().rows
@@ -134,7 +131,11 @@ def main() -> None:
         write_report([journal], page, most_rows=n)
         print(f"{n:,} rows, {journal.stat().st_size / 1e6:.0f} MB of journal")
         print(f"report made in {time.perf_counter() - start:.1f} s")
-        found = {"file, MB": page.stat().st_size / 1e6, **in_chromium(page)}
+        with sync_playwright() as playwright:
+            program = shutil.which("chromium")
+            browser = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
+            found = {"file, MB": page.stat().st_size / 1e6, **in_chromium(browser, page)}
+            browser.close()
     for name, value in found.items():
         print(f"{name:14} {value:8.2f}   (at most {LIMITS[name]})")
 
