@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import dspy
 
-from structq.adapter import Answer, AnswerError, StructAdapter
+from structq.adapter import Answer, AnswerError, ReadAdapter, StructAdapter
 from structq.errors import LMError, StructqError
 
 from .keeping import KEEPER, Kept, Tokens, question_key
@@ -36,6 +36,10 @@ class Ask:
     """The mutation that it stands for."""
     adapter_options: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the adapter for this question alone."""
+    adapter: type[StructAdapter] | type[ReadAdapter] = StructAdapter
+    """What asks it."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """LM options of this question alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +154,7 @@ class Caller:
         options = self._options(question)
         # The last attempt is taken even where it leaves a response without a score.
         options["partial"] = len(broken) + 1 >= self.max_attempts
-        adapter = StructAdapter(
+        adapter = question.adapter(
             on_answer=seen.append,
             broken=tuple(broken),
             around=dspy.settings.adapter,
@@ -182,9 +186,12 @@ async def _ask_branch(branch: tuple[Caller, Ask]) -> Reply:
 
 
 def _arguments(question: Ask) -> dict[str, Any]:
-    if question.signature is None:
-        return dict(question.inputs)
-    return {**question.inputs, "signature": question.signature}
+    arguments = dict(question.inputs)
+    if question.signature is not None:
+        arguments["signature"] = question.signature
+    if question.config:
+        arguments["config"] = dict(question.config)
+    return arguments
 
 
 def _used(seen: list[Answer]) -> Tokens:

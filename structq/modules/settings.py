@@ -46,7 +46,7 @@ __all__ = [
     "plain_types",
 ]
 
-Scoring = Literal["joint", "independent"]
+Scoring = Literal["joint", "independent", "pairwise", "likelihood"]
 MAX_SEED = 2**64 - 1
 _MAX_WORDS = 1_000_000
 
@@ -310,8 +310,9 @@ class ScorerSettings(_Asking):
     )
     scoring: Scoring = Field(
         default="joint",
-        description="All responses in one prompt, or each alone, which needs a fixed scale or a "
-        "rubric.",
+        description="All responses in one prompt; or each alone, which needs a fixed scale or a "
+        "rubric; or every pair in both orders; or nothing asked, and how much likelier the "
+        "instruction makes each response read from the LM's own probabilities.",
     )
     permutations: int = Field(
         default=1,
@@ -319,6 +320,20 @@ class ScorerSettings(_Asking):
         le=1000,
         description="Orders of the responses that are asked, all at once, and averaged, against "
         "position bias; for joint scoring.",
+    )
+    samples: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="Answers that are drawn to each question, where the LM shows no probabilities: "
+        "their shares stand for the distribution, and are marked as sampled.",
+    )
+    length_exponent: float = Field(
+        default=0.25,
+        ge=0,
+        le=1,
+        description="For likelihood: what the instruction adds to the log probability of a "
+        "response is divided by its number of tokens to this power: 0 is the sum, 1 the mean.",
     )
     use_default_structured_output: bool = Field(
         default=True,
@@ -332,8 +347,12 @@ class ScorerSettings(_Asking):
 
     @model_validator(mode="after")
     def _check_scoring(self) -> ScorerSettings:
+        if self.samples == 1:
+            raise InputError("samples: one draw has no shares (0 or at least 2)", field="samples")
         if self.scoring == "joint":
             return self
+        if self.scoring != "independent":
+            return self._check_compared()
         if self.scale is None:
             raise InputError(
                 "scale: independent scoring needs a fixed one, (low, high) or a rubric: the "
@@ -345,6 +364,22 @@ class ScorerSettings(_Asking):
                 f"permutations: {self.permutations} orders of one response are the same prompt "
                 "(independent scoring allows 1)",
                 field="permutations",
+            )
+        return self
+
+    def _check_compared(self) -> ScorerSettings:
+        """Settings that say nothing about responses that are compared or read are refused."""
+        unused = {
+            "scale": self.scale is not None,
+            "permutations": self.permutations > 1,
+            "samples": self.samples > 0,
+            "use_default_structured_output": not self.use_default_structured_output,
+            "template": self.template is not None,
+        }
+        for name in (name for name, given in unused.items() if given):
+            raise InputError(
+                f"{name}: says nothing with {self.scoring} scoring (joint and independent take it)",
+                field=name,
             )
         return self
 
