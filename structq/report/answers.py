@@ -88,6 +88,7 @@ def answers_of(run: RunSource, names: Sequence[str]) -> Answers:
         "rows": len(rows),
         **{name: outcomes[name] for name in ("improved", "worse", "same", "unscored", "failed")},
         "undecided": sum(row.undecided for row in rows),
+        "by_chance": sum(1 - 1 / len(row.scores) for row in compared if row.scores),
         "mean_before": fmean(row.before for row in compared) if compared else None,  # type: ignore[misc]
         "mean_after": fmean(row.after for row in compared) if compared else None,  # type: ignore[misc]
         "mutations": _by_mutation(rows),
@@ -183,6 +184,10 @@ def _outcome_sentence(run: RunSource, found: Mapping[str, Any]) -> str:
         parts.append(f"{_listed([said, *told])}." if told else f"{said}.")
         before, after = found["mean_before"], found["mean_after"]
         parts.append(f"The mean score of what is kept went from {before:.2f} to {after:.2f}.")
+        parts.append(
+            f"(Scores drawn at random would improve about {found['by_chance']:,.0f} rows: the best "
+            "of several is kept.)"
+        )
         if found["undecided"]:
             parts.append(f"In {percent(found['undecided'], scored)} the judge was undecided.")
     else:

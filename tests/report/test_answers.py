@@ -134,6 +134,14 @@ def said_of(tmp_path, rows, **notes):
     return sentences(tmp_path / "page.html")
 
 
+def test_what_chance_alone_would_improve_is_told(tmp_path):
+    """Of K random scores the first is the highest once in K rows."""
+    rows = [row(i, ["a", "b", "c"][:k], [1.0, 2.0, 3.0][:k], ["details"] * (k - 1))
+            for i, k in enumerate([2, 2, 3, 3, 3])]  # fmt: skip
+    said = said_of(tmp_path, rows)["What became of the rows?"]
+    assert "would improve about 3 rows" in said
+
+
 def clear_rows(n=24):
     """Deepening gains two a row for ten characters, relevance loses one for a hundred."""
     for i in range(n):

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from structq.data import SCORING, read_rows
+from structq.evaluation.labels import labels_of
 from structq.modules.shown import EvolvePrompts
 from structq.report import write_report
 from tests.report.browser import chromium
@@ -293,7 +294,10 @@ def test_marks_are_labels(opened, tmp_path):
         {"id": "r2", "instruction": "Question 2?", **told, "labels": {"human_scores": [2.5, 4]}},
         {"id": "r3", "instruction": "Question 3?", **told, "labels": {"bad": True}},
     ]  # fmt: skip
-    assert [one.error for one in read_rows(path, SCORING)] == [None] * 4
+    read = list(read_rows(path, SCORING))
+    assert [one.error for one in read] == [None] * 4
+    labels = [labels_of(one.values) for one in read]
+    assert [one and one.values for one in labels] == [(0, 1), (0.5, 0.5), (2.5, 4), None]
     page.locator("[data-preset=marked]").click()
     assert keys(page) == ["r0", "r1", "r2", "r3"]
 
