@@ -131,11 +131,14 @@ def main() -> None:
         write_report([journal], page, most_rows=n)
         print(f"{n:,} rows, {journal.stat().st_size / 1e6:.0f} MB of journal")
         print(f"report made in {time.perf_counter() - start:.1f} s")
-        with sync_playwright() as playwright:
-            program = shutil.which("chromium")
-            browser = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
-            found = {"file, MB": page.stat().st_size / 1e6, **in_chromium(browser, page)}
-            browser.close()
+        found = {"file, MB": page.stat().st_size / 1e6}
+        if program := shutil.which("chromium"):
+            with sync_playwright() as playwright:
+                browser = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
+                found |= in_chromium(browser, page)
+                browser.close()
+        else:
+            print("there is no chromium on the path: nothing is opened")
     for name, value in found.items():
         print(f"{name:14} {value:8.2f}   (at most {LIMITS[name]})")
 
