@@ -19,6 +19,7 @@ from structq.report.sources import RunSource
 
 __all__ = ["Answers", "Mean", "answers_of", "mean_of", "percent"]
 
+_OUTCOMES = ("improved", "worse", "same", "scored", "unscored", "failed")
 _ALMOST_ALL = 0.85
 """Share of rows in which a place or a length wins that is told as a doubt."""
 
@@ -86,7 +87,7 @@ def answers_of(run: RunSource, names: Sequence[str]) -> Answers:
     compared = [row for row in rows if row.gain is not None and row.cause is None]
     numbers: dict[str, Any] = {
         "rows": len(rows),
-        **{name: outcomes[name] for name in ("improved", "worse", "same", "unscored", "failed")},
+        **{name: outcomes[name] for name in _OUTCOMES},
         "undecided": sum(row.undecided for row in rows),
         "by_chance": sum(1 - 1 / len(row.scores) for row in compared if row.scores),
         "mean_before": fmean(row.before for row in compared) if compared else None,  # type: ignore[misc]
@@ -175,7 +176,7 @@ def _outcome_sentence(run: RunSource, found: Mapping[str, Any]) -> str:
     n, parts = found["rows"], []
     if run.goes_on:
         parts.append("This run had not ended when the report was made.")
-    scored = n - found["failed"] - found["unscored"]
+    scored = sum(found[name] for name in ("improved", "worse", "same"))
     if scored:
         rest = {"worse": "got worse", "same": "stayed as good as they were",
                 "failed": "failed", "unscored": "have no score"}  # fmt: skip

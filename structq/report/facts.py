@@ -69,11 +69,14 @@ class RowFacts:
 
     @property
     def outcome(self) -> str:
-        """``failed``, ``unscored``, ``improved``, ``same`` or ``worse``."""
+        """``improved``, ``same``, ``worse``, ``failed``, ``unscored``.
+
+        ``scored`` where there is no original to compare with.
+        """
         if self.cause is not None:
             return "failed"
         if self.gain is None:
-            return "unscored"
+            return "scored" if self.scores and not self.steps else "unscored"
         return "improved" if self.gain > 0 else "worse" if self.gain < 0 else "same"
 
     @property

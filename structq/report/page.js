@@ -45,7 +45,7 @@
     if (value === null || value === undefined) return "–";
     if (Number.isInteger(value) && digits === 0) return value.toLocaleString("en");
     const text = Math.abs(value).toFixed(digits);
-    if (Number(text) === 0) return text;
+    if (Number(text) === 0) return value === 0 ? text : `${value < 0 ? "−" : plus ? "+" : ""}${Math.abs(value).toPrecision(1)}`;
     return (value < 0 ? "−" : plus ? "+" : "") + text;
   }
 
@@ -255,7 +255,11 @@
     fields.push(["before", "Original", "score"], ["after", "Kept", "score"], ["gain", "Gain", "gain"]);
     fields.push(["added", "Added", "count"], ["steps", "Mutations", "words"], ["outcome", "Outcome", "word"]);
   } else {
-    fields.push(["after", "Best score", "score"], ["added", "Added", "count"], ["steps", "Mutations", "words"], ["outcome", "Outcome", "word"]);
+    const known = (name) => columns[name].numbers.some((value) => value !== null);
+    if (known("after")) fields.push(["after", "Best score", "score"]);
+    if (known("added")) fields.push(["added", "Added", "count"]);
+    if (columns.steps.words.length) fields.push(["steps", "Mutations", "words"]);
+    fields.push(["outcome", "Outcome", "word"]);
   }
 
   function classOf(name, kind) {

@@ -78,7 +78,7 @@ def columns(series: Sequence[tuple[str, str, Sequence[Bin]]], axis: str, named: 
     bins = series[0][2]
     low, high = bins[0].low, bins[-1].high
     top = max(1, max(b.n for _, _, found in series for b in found))
-    x, y = _scale(low, high, _LEFT, _WIDTH - _RIGHT), _scale(0, top, _HEIGHT - _BOTTOM, _TOP)
+    x, y = _Scale(low, high, _LEFT, _WIDTH - _RIGHT), _Scale(0, top, _HEIGHT - _BOTTOM, _TOP)
     parts = [_grid(x, y, _ticks(low, high), _ticks(0, top, 4, whole=True), axis, "rows")]
     for place, (title, column, found) in enumerate(series):
         for one in found:
@@ -97,7 +97,7 @@ def columns(series: Sequence[tuple[str, str, Sequence[Bin]]], axis: str, named: 
 def bars(rows: Sequence[tuple[str, int, dict[str, Any]]], named: str) -> Markup:
     """One bar a name, from the left: name, count, filter."""
     top, line = max(n for _, n, _ in rows), 34
-    x = _scale(0, top, 0, _WIDTH - 60)
+    x = _Scale(0, top, 0, _WIDTH - 60)
     parts = []
     for i, (name, n, asked) in enumerate(rows):
         inner = [
@@ -118,8 +118,8 @@ def whiskers(
     low, high = min(0.0, *ends), max(0.0, *ends)
     left, line = 130, 26
     height = len(rows) * line + _TOP + _BOTTOM
-    x = _scale(low, high, left + 10, _WIDTH - 20)
-    y = _scale(0, len(rows), _TOP, height - _BOTTOM)
+    x = _Scale(low, high, left + 10, _WIDTH - 20)
+    y = _Scale(0, len(rows), _TOP, height - _BOTTOM)
     parts = [_grid(x, y, _ticks(low, high), [], axis, "")]
     parts.append(_line(x(0), y(0), x(0), y(len(rows)), "zero"))
     for i, (name, mean, asked) in enumerate(rows):
@@ -145,8 +145,8 @@ def scatter(
     """Points, and the mean of each band of the first axis, which can be clicked."""
     low, high = bands[0][0].low, bands[-1][0].high
     bottom, top = (f(0.0, *(y for _, y in points)) for f in (min, max))
-    x = _scale(low, high, _LEFT, _WIDTH - _RIGHT)
-    y = _scale(bottom, top, _HEIGHT - _BOTTOM, _TOP)
+    x = _Scale(low, high, _LEFT, _WIDTH - _RIGHT)
+    y = _Scale(bottom, top, _HEIGHT - _BOTTOM, _TOP)
     parts = [_grid(x, y, _ticks(low, high, 5), _ticks(bottom, top, 4), *names)]
     parts.append(_line(_LEFT, y(0), _WIDTH - _RIGHT, y(0), "zero"))
     parts += [tag("circle", cx=_px(x(a)), cy=_px(y(b)), r=2.2, class_="point") for a, b in points]
@@ -165,7 +165,7 @@ def scatter(
 
 def curve(points: Sequence[tuple[float, float]], names: tuple[str, str], named: str) -> Markup:
     """Points from 0 to 1 on both axes, joined, beside the diagonal on which they should lie."""
-    x, y = _scale(0, 1, _LEFT, _WIDTH - _RIGHT), _scale(0, 1, _HEIGHT - _BOTTOM, _TOP)
+    x, y = _Scale(0, 1, _LEFT, _WIDTH - _RIGHT), _Scale(0, 1, _HEIGHT - _BOTTOM, _TOP)
     ticks = [0.0, 0.25, 0.5, 0.75, 1.0]
     path = " ".join(
         f"{'L' if i else 'M'}{_px(x(a))} {_px(y(b))}" for i, (a, b) in enumerate(points)
@@ -219,7 +219,7 @@ def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
     return tag("line", x1=_px(x1), y1=_px(y1), x2=_px(x2), y2=_px(y2), class_=kind)
 
 
-class _scale:  # noqa: N801
+class _Scale:
     """From values to pixels."""
 
     def __init__(self, low: float, high: float, start: float, end: float) -> None:

@@ -52,9 +52,7 @@ def index_of(pairs: Sequence[Pair], marks: Sequence[str], names: Sequence[str]) 
     for place, mark in enumerate(marks):
         side = [(pair.first, pair.second)[place] for pair in pairs]
         for name in ("before", "after", "gain", "last", "added"):
-            columns[f"{name}{mark}"] = [
-                None if row is None else _rounded(getattr(row, name)) for row in side
-            ]
+            columns[f"{name}{mark}"] = [None if row is None else getattr(row, name) for row in side]
         columns[f"outcome{mark}"] = ["" if row is None else row.outcome for row in side]
         columns[f"cause{mark}"] = [None if row is None else row.cause for row in side]
         columns[f"tokens{mark}"] = [
@@ -65,7 +63,7 @@ def index_of(pairs: Sequence[Pair], marks: Sequence[str], names: Sequence[str]) 
             [] if row is None else [step.mutation for step in row.steps] for row in side
         ]
     if len(marks) > 1:
-        columns["delta"] = [_rounded(pair.delta) for pair in pairs]
+        columns["delta"] = [pair.delta for pair in pairs]
         columns["differs"] = [int(pair.differs) for pair in pairs]
     return {name: _coded(name, values) for name, values in columns.items()}
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from structq.data import Contract, read_rows
 from structq.errors import InputError
@@ -48,7 +48,7 @@ class RunSource:
                 raise row.error
             yield number, row.values
 
-    def load(self) -> Self:
+    def load(self) -> None:
         """Takes the facts of every row."""
         if self.journal is not None:
             self.facts, self.notes = self.journal.facts(), self.journal.notes()
@@ -57,7 +57,6 @@ class RunSource:
         program = self.notes.get("program") or {}
         if any("mutations[" in part for part in program):
             self.prompts = EvolvePrompts(program)
-        return self
 
     @property
     def summary(self) -> Mapping[str, Any]:
@@ -91,8 +90,9 @@ class Sources:
     """Name and values of each judge check."""
 
 
-class open_sources(AbstractContextManager[Sources]):  # noqa: N801
-    """Opens what a report is made from, and closes it.
+@contextmanager
+def open_sources(paths: Sequence[str]) -> Iterator[Sources]:
+    """What a report is made from, open.
 
     Args:
         paths: Outputs or journals of runs, at most two; journals of ``structq optimize``; files
@@ -101,56 +101,41 @@ class open_sources(AbstractContextManager[Sources]):  # noqa: N801
     Raises:
         InputError: One of them is nothing of this, or there are more than two runs.
     """
-
-    def __init__(self, paths: Sequence[str]) -> None:
-        self._paths, self._stack = paths, ExitStack()
-
-    def __enter__(self) -> Sources:
-        try:
-            return self._opened()
-        except BaseException:
-            self._stack.close()
-            raise
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def _opened(self) -> Sources:
-        found = Sources()
-        for path in self._paths:
-            self._add(path, found)
+    found = Sources()
+    with ExitStack() as stack:
+        for path in paths:
+            _add(path, found, stack)
         if len(found.runs) > 2:
             message = f"RUN: {len(found.runs)} runs (one, or two to compare)"
             raise InputError(message, field="run")
-        names = [run.name for run in found.runs]
-        if len(set(names)) < len(names):
-            for run in found.runs:
-                run.name = run.path
+        same = len({run.name for run in found.runs}) < len(found.runs)
         for run in found.runs:
+            run.name = run.path if same else run.name
             run.load()
-        return found
+        yield found
 
-    def _add(self, path: str, found: Sources) -> None:
-        place, beside = Path(path), Path(f"{path}.journal")
-        journal = place if is_journal(place) else beside if is_journal(beside) else None
-        if journal is not None:
-            opened, goes_on = self._stack.enter_context(journal_as_it_is(journal))
-            name = place.name.removesuffix(".journal")
-            found.runs.append(RunSource(name=name, path=path, journal=opened, goes_on=goes_on))
-            return
-        first = None if place.is_dir() or not place.exists() else _first_object(place)
-        if first is not None and first.get("journal") == "structq optimize":
-            found.searches.append((place.name, _lines(place)))
-        elif first is not None and "settings" in first and "metadata" in first:
-            raise InputError(
-                f"RUN: {path!r} is a tuned program, which holds no trials (name the file that "
-                "structq optimize --checkpoint kept)",
-                field="run",
-            )
-        elif first is not None and first.get("kind") == "judge-check":
-            found.checks.append((place.name, first))
-        else:
-            found.runs.append(RunSource(name=place.name, path=path, journal=None))
+
+def _add(path: str, found: Sources, stack: ExitStack) -> None:
+    place, beside = Path(path), Path(f"{path}.journal")
+    journal = place if is_journal(place) else beside if is_journal(beside) else None
+    if journal is not None:
+        opened, goes_on = stack.enter_context(journal_as_it_is(journal))
+        name = place.name.removesuffix(".journal")
+        found.runs.append(RunSource(name=name, path=path, journal=opened, goes_on=goes_on))
+        return
+    first = None if place.is_dir() or not place.exists() else _first_object(place)
+    if first is not None and first.get("journal") == "structq optimize":
+        found.searches.append((place.name, _lines(place)))
+    elif first is not None and "settings" in first and "metadata" in first:
+        raise InputError(
+            f"RUN: {path!r} is a tuned program, which holds no trials (name the file that "
+            "structq optimize --checkpoint kept)",
+            field="run",
+        )
+    elif first is not None and first.get("kind") == "judge-check":
+        found.checks.append((place.name, first))
+    else:
+        found.runs.append(RunSource(name=place.name, path=path, journal=None))
 
 
 def _settings_of(program: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

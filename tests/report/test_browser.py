@@ -101,6 +101,7 @@ def test_a_click_on_a_bar_leaves_its_rows(opened, made):
     expected = [k for k, g in gains.items() if g is not None and asked["low"] <= g < asked["high"]]
     bar.click()
     assert keys(page) == expected
+    assert f": {len(expected)} rows" in bar.get_attribute("aria-label")
     assert bar.get_attribute("aria-pressed") == "true"
     bar.focus()
     page.keyboard.press("Enter")

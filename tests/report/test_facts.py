@@ -82,7 +82,7 @@ def test_rows_of_others_are_rows_without_a_score(values):
 def test_rows_that_were_only_scored_compare_nothing_with_an_original():
     values = {"instruction": "q", "responses": ["aa", "b"], "scores": [1.0, 2.0], "metadata": {}}
     facts = facts_of_row(0, values)
-    assert (facts.outcome, facts.after, list(facts.scores)) == ("unscored", 2.0, [1.0, 2.0])
+    assert (facts.outcome, facts.after, list(facts.scores)) == ("scored", 2.0, [1.0, 2.0])
     assert (facts.longest_first, facts.last_first) == (False, True)
 
 
