@@ -168,7 +168,8 @@ def _sentences(run: RunSource, found: Mapping[str, Any]) -> Iterator[tuple[str, 
         yield "Which mutation helps most?", said, "mutations"
     if said := _length_sentence(found):
         yield "Was the length worth it?", said, "length"
-    yield "Can this judge be trusted?", _judge_sentence(run, found["judge"]), "judge"
+    if any(row.scores for row in run.rows):
+        yield "Can this judge be trusted?", _judge_sentence(run, found["judge"]), "judge"
     yield "What did it cost?", _cost_sentence(found["cost"]), "cost"
 
 
@@ -192,7 +193,10 @@ def _outcome_sentence(run: RunSource, found: Mapping[str, Any]) -> str:
         if found["undecided"]:
             parts.append(f"In {percent(found['undecided'], scored)} the judge was undecided.")
     else:
-        parts.append(f"{n:,} rows, of which {found['failed']:,} failed.")
+        failed = (
+            f"{found['failed']:,} of which failed" if found["failed"] else "none of which failed"
+        )
+        parts.append(f"{n:,} rows, {failed}.")
         scores = [score for row in run.rows for score in row.scores]
         if scores:
             parts.append(f"{len(scores):,} responses were scored, {fmean(scores):.2f} on average.")
@@ -252,7 +256,7 @@ def _judge_sentence(run: RunSource, judge: Mapping[str, Any]) -> str:
         said = said.get("sentence")
     if isinstance(said, str):
         parts.append(said)
-    if len(run.lms) == 1 and judge["n"]:
+    if len(run.lms) == 1 and run.facts.get("module") == "EvolveAndScore" and judge["n"]:
         parts.append("The LM judged what it had written itself.")
     n = judge["n"]
     if n:

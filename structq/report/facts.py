@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -91,10 +92,31 @@ def responses_of(values: Mapping[str, Any]) -> list[str]:
     """The responses of an output row, the original first where there is one."""
     found = values.get("responses")
     if found is None and (original := values.get("response")) is not None:
+        names = values.get("mutations") or []
         later = values.get("evolved_responses") or [values.get("evolved_response")]
-        later = later[1:] if len(later) > len(values.get("mutations") or later) else later
+        later = later[1:] if len(later) > len(names or later) else later
+        if len(later) < len(names) and not values.get("scores"):
+            later = _answers(values, len(names)) or later
         found = [original, *later]
     return [text for text in found or [] if isinstance(text, str)]
+
+
+def _answers(values: Mapping[str, Any], n: int) -> list[str]:
+    """What each step answered, where the row keeps the last alone; none where that is not sure."""
+    known = facts_of(values)
+    calls = [call for call in known.get("calls") or [] if call.get("mutation")]
+    calls = calls[: len(calls) - bool(known.get("short"))][-n:]
+    found = []
+    for call in calls:
+        text = call.get("raw_output") or ""
+        if call.get("form") != "text":
+            try:
+                text = json.loads(text)["evolved_response"]
+            except (ValueError, KeyError, TypeError):
+                return []
+        found.append(text)
+    sure = len(found) == n and not any(call.get("cut") for call in calls)
+    return found if sure and found[-1] == values.get("evolved_response") else []
 
 
 def ranks_of(values: Mapping[str, Any], n: int) -> list[float | None]:

@@ -468,7 +468,7 @@
   }
   function spreadOf(one) {
     const labels = Object.entries(one.spread || {});
-    if (!labels.length) return el("p", { class: "told" }, "The judge's distribution was not measured.");
+    if (!labels.length) return typeof one.score === "number" && el("p", { class: "told" }, "The judge's distribution was not measured.");
     const wide = 26, tall = 40;
     const told = labels.map(([label, p]) => `${label}: ${Math.round(100 * p)} %`).join(", ");
     return svg("svg", { viewBox: `0 0 ${labels.length * wide} ${tall + 14}`, class: "spread", role: "img", "aria-label": `Distribution of the score. ${told}` },

@@ -164,6 +164,8 @@ def _failures(answers: Answers, mark: str) -> Markup:
 
 def _judge(answers: Answers, mark: str) -> Markup:
     judge = answers.numbers["judge"]
+    if not judge["n"]:
+        return Markup("")
     rows = [
         ("Rows with several scored responses", judge["n"]),
         ("Highest score for the longest response", judge["longest_first"]),

@@ -8,7 +8,7 @@ import pytest
 from structq.optimize.acceptance import _t_quantile
 from structq.report import write_report
 from structq.report.answers import mean_of
-from tests.report.made import block, random_rows, row, sentences, write_journal
+from tests.report.made import FACTS, block, random_rows, row, sentences, write_journal
 
 SCORED = """
 WITH scored AS (
@@ -185,6 +185,21 @@ def test_a_judge_that_may_look_at_length_or_place_alone_is_doubted(tmp_path, tex
     said = said_of(tmp_path, rows)["Can this judge be trusted?"]
     assert (doubt in said) if doubt else ("So " not in said)
     assert "judged what it had written itself" in said
+
+
+def test_who_only_scored_is_not_said_to_have_written(tmp_path):
+    facts = {**FACTS, "module": "QualityScorer"}
+    journal = write_journal(tmp_path / "run.journal", clear_rows(), facts)
+    write_report([journal], tmp_path / "page.html")
+    said = sentences(tmp_path / "page.html")["Can this judge be trusted?"]
+    assert "written itself" not in said
+
+
+def test_who_was_not_scored_has_no_judge(tmp_path):
+    rows = [row(i, ["a", "bb"], None, ["details"]) for i in range(3)]
+    said = said_of(tmp_path, rows)
+    assert said["What became of the rows?"] == "3 rows, none of which failed."
+    assert "Can this judge be trusted?" not in said
 
 
 def test_a_judge_check_of_the_run_itself_is_told(tmp_path):

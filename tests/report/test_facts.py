@@ -2,7 +2,7 @@
 
 import pytest
 
-from structq.report.facts import facts_of_row
+from structq.report.facts import facts_of_row, responses_of
 from tests.report.made import row
 
 OUTCOMES = {
@@ -84,6 +84,29 @@ def test_rows_that_were_only_scored_compare_nothing_with_an_original():
     facts = facts_of_row(0, values)
     assert (facts.outcome, facts.after, list(facts.scores)) == ("scored", 2.0, [1.0, 2.0])
     assert (facts.longest_first, facts.last_first) == (False, True)
+
+
+ANSWERS = {
+    "json": (
+        "json",
+        ['{"evolved_response": "b"}', '{"evolved_response": "c"}'],
+        {},
+        ["a", "b", "c"],
+    ),
+    "text": ("text", ["b", "c"], {}, ["a", "b", "c"]),
+    "cut": ("text", ["b", "c"], {"cut": "length"}, ["a", "c"]),
+    "no json": ("json", ["b", "c"], {}, ["a", "c"]),
+    "changed afterwards": ("text", ["b", "c "], {}, ["a", "c"]),
+}
+
+
+@pytest.mark.parametrize(("form", "raw", "more", "expected"), ANSWERS.values(), ids=ANSWERS)
+def test_steps_that_were_not_stored_are_read_from_the_answers(form, raw, more, expected):
+    calls = [{"mutation": "details", "raw_output": text, "form": form, **more} for text in raw]
+    values = {"response": "a", "evolved_response": "c", "mutations": ["details", "details"],
+              "metadata": {"calls": calls, "error": None}}  # fmt: skip
+    assert responses_of(values) == expected
+    assert responses_of({**values, "scores": [1.0, 2.0]}) == ["a", "c"]
 
 
 @pytest.mark.parametrize(
