@@ -75,12 +75,13 @@ def percent(part: int, whole: int) -> str:
     return f"{part:,} of {whole:,} rows" + (f" ({part / whole:.0%})" if whole >= 20 else "")
 
 
-def answers_of(run: RunSource, names: Sequence[str]) -> Answers:
+def answers_of(run: RunSource, names: Sequence[str], *, checked: bool = False) -> Answers:
     """Everything that the report says about one run.
 
     Args:
         run: The run.
         names: What its rows are called on the page.
+        checked: Whether the page has a judge check too.
     """
     rows = run.rows
     outcomes = Counter(row.outcome for row in rows)
@@ -101,7 +102,7 @@ def answers_of(run: RunSource, names: Sequence[str]) -> Answers:
         "judge": _judge(rows),
         "cost": _cost(run, outcomes["improved"]),
     }
-    return Answers(numbers=numbers, sentences=list(_sentences(run, numbers)))
+    return Answers(numbers=numbers, sentences=list(_sentences(run, numbers, checked)))
 
 
 def _by_mutation(rows: Sequence[RowFacts]) -> list[dict[str, Any]]:
@@ -162,14 +163,16 @@ def _cost(run: RunSource, n_improved: int) -> dict[str, Any]:
     return {**found, "tokens_per_improved": tokens / n_improved if n_improved and tokens else None}
 
 
-def _sentences(run: RunSource, found: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _sentences(
+    run: RunSource, found: Mapping[str, Any], checked: bool
+) -> Iterator[tuple[str, str, str]]:
     yield "What became of the rows?", _outcome_sentence(run, found), "gains"
     if said := _mutation_sentence(found["mutations"]):
         yield "Which mutation helps most?", said, "mutations"
     if said := _length_sentence(found):
         yield "Was the length worth it?", said, "length"
     if any(row.scores for row in run.rows):
-        yield "Can this judge be trusted?", _judge_sentence(run, found["judge"]), "judge"
+        yield "Can this judge be trusted?", _judge_sentence(run, found["judge"], checked), "judge"
     yield "What did it cost?", _cost_sentence(found["cost"]), "cost"
 
 
@@ -249,7 +252,7 @@ def _length_sentence(found: Mapping[str, Any]) -> str:
     )
 
 
-def _judge_sentence(run: RunSource, judge: Mapping[str, Any]) -> str:
+def _judge_sentence(run: RunSource, judge: Mapping[str, Any], checked: bool) -> str:
     parts = []
     said = run.summary.get("judge_check")
     if isinstance(said, Mapping):
@@ -275,7 +278,9 @@ def _judge_sentence(run: RunSource, judge: Mapping[str, Any]) -> str:
             f"In {percent(judge['low_mass'], judge['n_mass'])} less than half of its probability "
             "was on a score at all."
         )
-    if not isinstance(said, str):
+    if checked:
+        parts.append("The judge check below says how far judges agree with people.")
+    elif not isinstance(said, str):
         parts.append(
             "No labels were at hand: structq judge-check shows how far it agrees with people."
         )

@@ -47,7 +47,7 @@ class Bin:
 def edges_of(values: Sequence[float]) -> list[float]:
     """Edges of six to about 24 bins, at round numbers, zero among them where it lies inside."""
     low, high = min(values), max(values)
-    n = min(24, max(6, int(2 * math.sqrt(len(values)))))
+    n = min(30, max(6, int(2 * math.sqrt(len(values)))))
     step = _round_step((high - low) / n) if high > low else 1.0
     first = math.floor(low / step)
     count = max(1, math.ceil(round(high / step - first, 9)))
@@ -111,12 +111,16 @@ def bars(rows: Sequence[tuple[str, int, dict[str, Any]]], named: str) -> Markup:
 
 
 def whiskers(
-    rows: Sequence[tuple[str, Mean, dict[str, Any] | None]], axis: str, named: str
+    rows: Sequence[tuple[str, Mean, dict[str, Any] | None]],
+    axis: str,
+    named: str,
+    unit: str = "steps",
 ) -> Markup:
-    """A mean with its interval on each line: name, mean, filter."""
+    """A mean with its interval on each line: name, mean, filter; ``unit`` is what was counted."""
     ends = [end for _, mean, _ in rows for end in (mean.low, mean.high)]
     low, high = min(0.0, *ends), max(0.0, *ends)
-    left, line = 130, 26
+    left = 10 + 6.2 * min(30, max(len(name) for name, *_ in rows))
+    line = 26
     height = len(rows) * line + _TOP + _BOTTOM
     x = _Scale(low, high, left + 10, _WIDTH - 20)
     y = _Scale(0, len(rows), _TOP, height - _BOTTOM)
@@ -126,12 +130,12 @@ def whiskers(
         at = y(i + 0.5)
         inner = [
             tag("rect", x=0, y=_px(y(i)), width=_WIDTH, height=line, class_="hit"),
-            tag("text", _short(name, 20), x=left, y=_px(at + 4), class_="name end"),
+            tag("text", _short(name, 30), x=_px(left), y=_px(at + 4), class_="name end"),
             _line(x(mean.low), at, x(mean.high), at, "whisker"),
             tag("circle", cx=_px(x(mean.mean)), cy=_px(at), r=4.5,
                 class_="dot loss" if mean.high < 0 else "dot"),
         ]  # fmt: skip
-        told = f"{name}: {mean}, {mean.n:,} steps"
+        told = f"{name}: {mean}, {mean.n:,} {unit}"
         parts.append(_clickable(Markup("").join(inner), told, asked))
     return _svg(parts, named, height=height)
 

@@ -108,7 +108,8 @@ class _Page:
     def _runs(self, runs: Sequence[RunSource]) -> tuple[list[Markup], list[Markup], list[Markup]]:
         pairs = pair_rows(runs)
         marks = [""] if len(runs) == 1 else ["-1", "-2"]
-        told = [answers_of(run, row_names(run.rows)) for run in runs]
+        checked = bool(self.sources.checks)
+        told = [answers_of(run, row_names(run.rows), checked=checked) for run in runs]
         sections = []
         if len(runs) > 1:
             between = compare(runs, pairs)
