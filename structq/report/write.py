@@ -165,7 +165,10 @@ def _whole(
     title: str, sections: Sequence[Markup], blocks: Sequence[Markup], chunks: Sequence[Markup]
 ) -> bytes:
     own = files(__package__)
-    style, script = (own.joinpath(f"page.{kind}").read_text("utf8") for kind in ("css", "js"))
+    style, *scripts = (
+        own.joinpath(n).read_text("utf8") for n in ("page.css", "diff.js", "page.js")
+    )
+    script = "".join(scripts)
     policy = "; ".join((
         "default-src 'none'", f"style-src {_source(style)}", f"script-src {_source(script)}",
         "base-uri 'none'", "form-action 'none'",
