@@ -315,10 +315,16 @@
       el("button", { type: "button", disabled: state.page >= nPages - 1, onclick: turn(1) }, "Next"),
     ]));
   }
+  const counts = {}; // of rows; marks alone change
+  function countOf(name, test) {
+    if (name !== "marked" && name in counts) return counts[name];
+    let n = 0;
+    for (let i = 0; i < nRows; i++) if (test(i)) n++;
+    return (counts[name] = n);
+  }
   function tools() {
     buttons.replaceChildren(...Object.entries(presets).map(([name, [title, test]]) => {
-      let n = 0;
-      for (let i = 0; i < nRows; i++) if (test(i)) n++;
+      const n = countOf(name, test);
       const press = () => {
         state.preset = name;
         state.page = 0;
