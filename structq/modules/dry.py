@@ -51,6 +51,7 @@ def planned_calls(task: Any, row: Mapping[str, Any]) -> Iterator[Planned]:
     elif isinstance(task, QualityScorer):
         caller = task._caller(row.get("system_prompt"))
         _, asks = task._questions(row["instruction"], row["responses"])
+        asks += task._earlier(task.messages_of(row))
         answer = '{"scores": [' + "1, " * len(row["responses"])
         yield _planned("score", task, caller, asks[0], len(asks), answer)
 

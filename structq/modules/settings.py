@@ -40,6 +40,7 @@ __all__ = [
     "Scoring",
     "Settings",
     "Shown",
+    "Turns",
     "check_bool",
     "check_count",
     "check_seed",
@@ -47,6 +48,7 @@ __all__ = [
 ]
 
 Scoring = Literal["joint", "independent", "pairwise", "likelihood"]
+Turns = Literal["last", "sum"]
 MAX_SEED = 2**64 - 1
 _MAX_WORDS = 1_000_000
 
@@ -335,6 +337,12 @@ class ScorerSettings(_Asking):
         description="For likelihood: what the instruction adds to the log probability of a "
         "response is divided by its number of tokens to this power: 0 is the sum, 1 the mean.",
     )
+    turns: Turns = Field(
+        default="last",
+        description="Which answers of a conversation (a column of messages) count: the last alone, "
+        "or all. sum scores each answer with the turns before it as its context, and adds the "
+        "scores of the earlier ones to each score of the row; it needs a fixed scale or a rubric.",
+    )
     use_default_structured_output: bool = Field(
         default=True,
         description="Ask for JSON under a schema; off, for lines such as '[1] Score: 3'.",
@@ -349,6 +357,12 @@ class ScorerSettings(_Asking):
     def _check_scoring(self) -> ScorerSettings:
         if self.samples == 1:
             raise InputError("samples: one draw has no shares (0 or at least 2)", field="samples")
+        if self.turns == "sum" and self.scale is None:
+            raise InputError(
+                "scale: a sum over turns needs a fixed one, (low, high) or a rubric: the list-wise "
+                "scale compares responses, and each earlier answer stands alone",
+                field="scale",
+            )
         if self.scoring == "joint":
             return self
         if self.scoring != "independent":

@@ -258,7 +258,7 @@ def _judge_sentence(run: RunSource, judge: Mapping[str, Any], checked: bool) -> 
     if isinstance(said, Mapping):
         said = said.get("sentence")
     if isinstance(said, str):
-        parts.append(said)
+        parts.append(f"{said[:1].upper()}{said[1:].rstrip('.')}.")
     if len(run.lms) == 1 and run.facts.get("module") == "EvolveAndScore" and judge["n"]:
         parts.append("The LM judged what it had written itself.")
     n = judge["n"]
