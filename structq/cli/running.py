@@ -265,7 +265,7 @@ def _opened_journal(
     path: str | None, task: RowModule, *, restart: bool
 ) -> Iterator[Journal | None]:
     from structq.journal import Journal
-    from structq.runs.facts import answers_depend_on
+    from structq.runs.facts import answers_depend_on, told_program
 
     if path is None:
         yield None
@@ -275,6 +275,7 @@ def _opened_journal(
             from structq.runs.ray_run import absorb_shards
 
             absorb_shards(journal, restart=restart)
+        journal.note("program", told_program(task))
         yield journal
 
 
