@@ -8,7 +8,7 @@ derives it and remembers it.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Annotated, Any, Literal, cast
 from weakref import WeakKeyDictionary
@@ -18,6 +18,7 @@ from pydantic import Field
 
 __all__ = [
     "EvolveResponse",
+    "ReadResponse",
     "ScoreCall",
     "ScoreResponses",
     "registered",
@@ -42,6 +43,15 @@ class ScoreResponses(dspy.Signature):  # type: ignore[misc]
     scores: list[int] = dspy.OutputField(desc="one score a response, in order; higher is better")
 
 
+class ReadResponse(dspy.Signature):  # type: ignore[misc]
+    """How likely the response is as the answer to the instruction: read, and not asked."""
+
+    instruction: str = dspy.InputField(desc="what was asked; may be empty")
+    response: str = dspy.InputField(desc="the text that is read; may be empty")
+    log_probability: float = dspy.OutputField(desc="natural logarithm, of all tokens")
+    n_tokens: int = dspy.OutputField(desc="so many tokens, the one that ends an answer included")
+
+
 @dataclass(frozen=True)
 class ScoreCall:
     """How one score call differs from the signature that its predictor registers."""
@@ -52,6 +62,13 @@ class ScoreCall:
     """Allowed scores, ascending; ``None`` for the list-wise scale 1..K+1."""
     rubric: tuple[str, ...] = ()
     """One description a label, or nothing."""
+    prefers: bool = False
+    """Asks for the number of the better response, and not for a score of each."""
+
+    @property
+    def n_scores(self) -> int:
+        """Numbers in the answer."""
+        return 1 if self.prefers else self.n_responses
 
     @property
     def scale(self) -> tuple[int, ...]:
@@ -60,7 +77,7 @@ class ScoreCall:
 
     def of(self, n_responses: int) -> ScoreCall:
         """The same scale for another number of responses."""
-        return ScoreCall(n_responses, self.labels, self.rubric)
+        return replace(self, n_responses=n_responses)
 
 
 _CALLS: WeakKeyDictionary[type[dspy.Signature], tuple[type[dspy.Signature], ScoreCall]] = (
@@ -96,11 +113,12 @@ def registered(signature: type[dspy.Signature]) -> type[dspy.Signature]:
 @lru_cache(maxsize=512)
 def _derive(base: Any, instructions: str, call: ScoreCall) -> type[dspy.Signature]:
     label: Any = cast(Any, Literal)[call.scale]
-    size = Field(min_length=call.n_responses, max_length=call.n_responses)
+    size = Field(min_length=call.n_scores, max_length=call.n_scores)
     scores = Annotated[list[label], size]
     lines = (f"{label}: {text}" for label, text in zip(call.scale, call.rubric, strict=False))
     fields = {name: (field.annotation, field) for name, field in base.input_fields.items()}
-    fields["scores"] = (scores, dspy.OutputField(desc="one score a response, in order"))
+    told = "the number of the better response" if call.prefers else "one score a response, in order"
+    fields["scores"] = (scores, dspy.OutputField(desc=told))
     derived = cast(
         "type[dspy.Signature]", dspy.Signature(fields, "\n".join((instructions, *lines)))
     )

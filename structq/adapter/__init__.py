@@ -5,6 +5,15 @@ Knows signatures, schemas and prompts; knows nothing of which LM answers.
 
 from .answers import Answer, read_lines
 from .failures import AnswerError, ContextError, LMCallError
+from .reading import ReadAdapter
 from .struct_adapter import StructAdapter
 
-__all__ = ["Answer", "AnswerError", "ContextError", "LMCallError", "StructAdapter", "read_lines"]
+__all__ = [
+    "Answer",
+    "AnswerError",
+    "ContextError",
+    "LMCallError",
+    "ReadAdapter",
+    "StructAdapter",
+    "read_lines",
+]

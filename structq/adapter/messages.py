@@ -112,6 +112,7 @@ def _prompt(signature: Signature, inputs: Fields, style: Style) -> str:
             shown=text_form(call.n_responses) if style.as_text else style.shown(outputs),
             template=style.template,
             as_lines=style.as_text,
+            prefers=call.prefers,
         )
     values = {
         name: _as_text(name, inputs[name])
@@ -149,6 +150,8 @@ def examples_for(signature: Signature, style: Style) -> list[dict[str, Any]]:
     """
     call = score_call(signature)
     if style.form != "text" or style.as_text or style.template is not None:
+        return []
+    if call is not None and call.prefers:
         return []
     if call is not None and signature.instructions == default_criteria():
         examples = score_examples(call.n_responses, call.scale)

@@ -209,7 +209,7 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
     def _parse(self, signature: Signature, completion: str, style: Style) -> dict[str, Any]:
         call = score_call(signature)
         if self.as_text and call is not None:
-            found = read_lines(completion, call.n_responses, call.scale)
+            found = read_lines(completion, call.n_scores, call.scale)
             missing = [f"response {i}: {s.reason}" for i, s in enumerate(found, 1) if s.reason]
             if missing and not self.partial:
                 raise self._error(signature, "; ".join(missing), completion, None)
@@ -330,7 +330,7 @@ class StructAdapter(dspy.Adapter):  # type: ignore[misc]
     ) -> dict[str, Any]:
         call = score_call(signature)
         wanted = call if call and (not self.as_text or self._measures(lm, signature)) else None
-        n_scores, labels = (wanted.n_responses, wanted.scale) if wanted else (0, ())
+        n_scores, labels = (wanted.n_scores, wanted.scale) if wanted else (0, ())
         raw, finish = response.text or "", response.finish_reason
         try:
             answer = read_answer(

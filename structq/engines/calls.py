@@ -26,6 +26,7 @@ __all__ = [
     "Generation",
     "Logits",
     "MeasuredSlot",
+    "ReadText",
 ]
 
 
@@ -47,6 +48,8 @@ class Call:
     """Measure the label slots of the schema instead of generating."""
     slots: SlotPlan | None = None
     """In place of a schema: the fixed text and the slots of an answer to be measured."""
+    read: str | None = None
+    """In place of an answer: a text whose log probability as the answer is measured."""
     sampling: Sampling = field(default_factory=Sampling)
     """How tokens, or labels, are chosen."""
     draw: str = ""
@@ -96,6 +99,18 @@ class Completion:
     """What was said behind the end of the answer, if anything."""
     slots: tuple[MeasuredSlot, ...] | None = None
     """The measured label slots in order, or ``None`` if the answer was generated."""
+    read: ReadText | None = None
+    """What was measured of a text that was read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadText:
+    """How likely a text is as the answer to a prompt."""
+
+    logprob: float
+    """Natural logarithm of the probability of its tokens, the one that ends an answer included."""
+    n_tokens: int
+    """So many of them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,10 +22,21 @@ from numpy.typing import NDArray
 
 from structq.decoding import Cut, Measurement, TokenPlan, TokenSlot
 from structq.decoding.processor import MatcherProcessor
-from structq.engines.calls import Append, Completion, Extend, Generation, Logits, MeasuredSlot
+from structq.engines.calls import (
+    Append,
+    Completion,
+    Extend,
+    Generation,
+    Logits,
+    MeasuredSlot,
+    ReadText,
+)
 from structq.engines.sampling import Sampler, Sampling
 
-__all__ = ["TextLimits", "generate_text", "measure_labels"]
+__all__ = ["TextLimits", "generate_text", "measure_labels", "read_text"]
+
+_READ_TOKENS = 128
+"""Tokens of a text that are read in one pass: each has logits over the whole vocabulary."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +204,44 @@ def measure_labels(
         n_forced_tokens=len(output) - n_labels,
         slots=tuple(measured),
     )
+
+
+def read_text(prompt: Sequence[int], text: Sequence[int], eos_token_id: int) -> Generation:
+    """A row that says nothing: it measures how likely a text is as the whole answer to the prompt.
+
+    Prefill alone; texts behind one prompt share its columns where the runtime shares beginnings.
+
+    Args:
+        prompt: Tokens of the prompt; at least one.
+        text: Tokens of the text; may be none.
+        eos_token_id: The token that ends an answer, and is counted as its last.
+    """
+    said = [*text, eos_token_id]
+    total, n_passes, behind = 0.0, 0, list(prompt)
+    for first in range(0, len(said), _READ_TOKENS):
+        part = said[first : first + _READ_TOKENS]
+        logits = yield Extend([*behind, *part[:-1]], n_logits=len(part))
+        n_passes += 1
+        total += float(_logprobs_of(logits, part).sum())
+        behind = part[-1:]
+    return Completion(
+        text="",
+        finish_reason="stop",
+        n_prompt_tokens=len(prompt),
+        n_output_tokens=len(text),
+        n_passes=n_passes,
+        n_forced_tokens=len(text),
+        read=ReadText(logprob=total, n_tokens=len(said)),
+    )
+
+
+def _logprobs_of(logits: Logits, tokens: Sequence[int]) -> NDArray[np.float64]:
+    """The log probability of each token under the logits before it."""
+    chosen = logits[np.arange(len(tokens)), tokens].astype(np.float64)
+    peak = logits.max(axis=1, keepdims=True)
+    sums = np.exp(logits - peak).sum(axis=1, dtype=np.float64)
+    found: NDArray[np.float64] = chosen - peak[:, 0] - np.log(sums)
+    return found
 
 
 @dataclass

@@ -21,7 +21,7 @@ from tokenizers import Tokenizer
 from structq.decoding import Grammars, SlotPlan, TextRules, TokenPlan
 from structq.decoding.processor import ForeignProcessor, MatcherProcessor, StructqBackend
 from structq.engines.calls import Call, Completion, Generation
-from structq.engines.generation import TextLimits, generate_text, measure_labels
+from structq.engines.generation import TextLimits, generate_text, measure_labels, read_text
 from structq.engines.outlines_model import LocalModel
 from structq.engines.scheduler import Runtime, Scheduler
 from structq.errors import ClosedError, InputError, LMError, PromptTooLongError, SchemaError
@@ -43,6 +43,9 @@ class TextRuntime(Protocol):
 
     def encode(self, messages: Sequence[tuple[str, str]]) -> list[int]:
         """Tokens of ``(role, text)`` turns up to and including the assistant's header."""
+
+    def encode_text(self, text: str) -> list[int]:
+        """Tokens of plain text, without special tokens."""
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Text of the tokens, without special tokens."""
@@ -216,6 +219,8 @@ class LocalLM(LocalModel):
                 f"max_tokens must be 1 or more: found {call.max_tokens}", field="max_tokens"
             )
         prompt = self._runtime.encode(call.messages)
+        if call.read is not None:
+            return self._reading(prompt, self._runtime.encode_text(call.read))
         if call.measure or call.slots is not None:
             return self._measured(call, prompt)
         processor = self._processor(call)
@@ -276,6 +281,10 @@ class LocalLM(LocalModel):
             decode=self._runtime.decode,
             draw=call.draw,
         )
+
+    def _reading(self, prompt: list[int], text: list[int]) -> Generation:
+        self._room(prompt, n_needed=len(text) + 1)
+        return read_text(prompt, text, self._runtime.eos_token_id)
 
     def _plan(self, call: Call) -> TokenPlan | None:
         """The plan of a call in tokens, or ``None`` if its schema has free parts; kept."""

@@ -36,7 +36,7 @@ _HANDLED = frozenset({
     "max_tokens", "temperature", "top_p", "top_k", "seed", "stop",
     "response_format", "extensions", "probabilities",
 })  # fmt: skip
-_OWN = ("measure", "slots", "text", "spaced")
+_OWN = ("measure", "slots", "text", "spaced", "read")
 _OF_TEXT = ("dry_", "repetition_")
 
 
@@ -97,6 +97,9 @@ class _Pair:
     """Options that a call may set."""
     measures_labels: ClassVar[bool] = True
     """``config.extensions={"structq": {"measure": True}}`` gives label distributions."""
+    reads_text: ClassVar[bool] = True
+    """``config.extensions={"structq": {"read": "..."}}`` gives the log probability of a text as the
+    answer."""
     constrains_text: ClassVar[bool] = True
     """``config.extensions={"structq": {"text": {...}}}`` holds an answer of one text to rules, with
     the names of `structq.decoding.TextRules`; with a schema, ``field`` is its only property."""
@@ -212,6 +215,7 @@ def _call(
         measure=bool(own.get("measure", False)) or judgments is not None,
         slots=_slot_plan(own["slots"]) if "slots" in own else None,
         text=text,
+        read=own.get("read"),
         spaced=bool(own.get("spaced", spaced)),
         sampling=sampling,
         draw=draw,
@@ -306,6 +310,8 @@ def _provider_data(answer: Completion) -> dict[str, Any]:
         data["labels"] = _labels(answer.slots)
         data["distributions"] = [slot.probabilities.tolist() for slot in answer.slots]
         data["label_mass"] = [slot.mass for slot in answer.slots]
+    if answer.read is not None:
+        data["read"] = {"logprob": answer.read.logprob, "n_tokens": answer.read.n_tokens}
     if answer.cut:
         data["cut"] = answer.cut._asdict()
     return data

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import dspy
 
-from structq.adapter import Answer, AnswerError, StructAdapter
+from structq.adapter import Answer, AnswerError, ReadAdapter, StructAdapter
 from structq.errors import LMError, StructqError
 
 from .keeping import KEEPER, Kept, Tokens, question_key
@@ -37,6 +37,10 @@ class Ask:
     """The mutation that it stands for."""
     adapter_options: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the adapter for this question alone."""
+    adapter: type[StructAdapter] | type[ReadAdapter] = StructAdapter
+    """What asks it."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """LM options of this question alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,9 +106,7 @@ class Caller:
         with self._recording(question, seen, broken):
             for _ in range(self.max_attempts):
                 adapter = self._adapter(question, seen, broken)
-                call = partial(
-                    ask_predictor, question.predict, adapter, question.signature, question.inputs
-                )
+                call = partial(ask_predictor, question.predict, adapter, _arguments(question))
                 try:
                     return _reply(await send(call, partial(_used, seen)), seen)
                 except AnswerError as error:
@@ -153,11 +155,11 @@ class Caller:
 
     def _adapter(
         self, question: Ask, seen: list[Answer], broken: list[tuple[str, str]]
-    ) -> StructAdapter:
+    ) -> StructAdapter | ReadAdapter:
         options = self._options(question)
         # The last attempt is taken even where it leaves a response without a score.
         options["partial"] = len(broken) + 1 >= self.max_attempts
-        return StructAdapter(
+        return question.adapter(
             on_answer=seen.append,
             broken=tuple(broken),
             around=dspy.settings.adapter,
@@ -188,9 +190,12 @@ async def _ask_branch(branch: tuple[Caller, Ask]) -> Reply:
 
 
 def _arguments(question: Ask) -> dict[str, Any]:
-    if question.signature is None:
-        return dict(question.inputs)
-    return {**question.inputs, "signature": question.signature}
+    arguments = dict(question.inputs)
+    if question.signature is not None:
+        arguments["signature"] = question.signature
+    if question.config:
+        arguments["config"] = dict(question.config)
+    return arguments
 
 
 def _used(seen: list[Answer]) -> Tokens:

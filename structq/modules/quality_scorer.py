@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 import dspy
 
-from structq.adapter import read_lines
 from structq.errors import InputError, shorten
-from structq.schemas import Form, Score, mean_score
-from structq.signatures import ScoreCall, ScoreResponses, score_signature
+from structq.schemas import Form
+from structq.signatures import ScoreResponses
 from structq.templates import check_text, default_criteria, score_template
 
-from .calls import Ask, Caller, Reply, carrying
+from .calls import Caller, Reply, carrying
 from .derived import best_response, without_facts
-from .orders import orders
 from .predictor import Predictor
 from .results import ScoreResult
 from .rows import RowModule, check_instruction, row_values
-from .scale import ScaleLike, labels_of
+from .scale import ScaleLike
+from .scoring import WAYS, Plan, summed
 from .settings import ScorerOptions, ScorerSettings, Scoring, Turns
 from .settled import SavedSettings, Settled
 from .turns import conversation_of, read_conversation
@@ -30,12 +29,25 @@ __all__ = ["QualityScorer"]
 class QualityScorer(Settled, RowModule, settings=ScorerSettings, options=ScorerOptions):
     """Scores the responses to one instruction, together as DEITA does (arXiv 2312.15685), or alone.
 
-    ``scoring="joint"``: one prompt with all K responses and one answer with K scores, each of which
-    sees the scores before it; K passes where the LM measures. ``scoring="independent"``: a prompt
-    for each response with that response alone in it, all in flight at once; a score depends neither
-    on the other responses nor on their order, and one pass a response measures it (labels of one
-    token). It costs K prompts: K times the instruction and the criteria are read, where joint
-    scoring reads them once.
+    ``scoring=``
+
+    * ``"joint"``: one prompt with all K responses and one answer with K scores, each of which sees
+      the scores before it; K passes where the LM measures.
+    * ``"independent"``: a prompt for each response with that response alone in it, all in flight at
+      once; a score depends neither on the other responses nor on their order, and one pass a
+      response measures it (labels of one token). It reads the instruction and the criteria K times,
+      where joint scoring reads them once.
+    * ``"pairwise"``: which of two is better, for every pair in both orders: K(K-1) prompts.
+      ``scores`` are ranks, the best of K has K; Bradley-Terry strengths are in
+      ``metadata["raw_scores"]``.
+    * ``"likelihood"``: nothing is asked. The LM reads each response twice: how likely it is as the
+      answer to the instruction, and how likely as an answer to nothing. What the instruction adds
+      (divided by the response's tokens to the power ``length_exponent``) is in
+      ``metadata["raw_scores"]``; ``scores`` are ranks. For LMs that show the log probability of a
+      text: every local one, and vLLM.
+
+    Which of them is worth something depends on the LM: ``structq judge-check`` measures it on
+    labelled rows.
 
     Args:
         settings: {settings}
@@ -61,6 +73,8 @@ class QualityScorer(Settled, RowModule, settings=ScorerSettings, options=ScorerO
         scoring: Scoring = "joint",
         permutations: int = 1,
         turns: Turns = "last",
+        samples: int = 0,
+        length_exponent: float = 0.25,
         use_default_structured_output: bool = True,
         criteria: str | None = None,
         template: str | None = None,
@@ -123,10 +137,10 @@ class QualityScorer(Settled, RowModule, settings=ScorerSettings, options=ScorerO
             LMError: The LM could not answer.
         """
         caller = self._caller(system_prompt)
-        shown, asks = self._questions(instruction, responses)
+        plan = self._plan(instruction, responses, messages)
         with carrying(caller.calls):
-            replies = caller.ask_all([*asks, *self._earlier(messages)])
-        return self._prediction(shown, replies, caller)
+            replies = caller.ask_all(plan.asks)
+        return _result(plan, replies, caller)
 
     async def aforward(
         self,
@@ -137,10 +151,10 @@ class QualityScorer(Settled, RowModule, settings=ScorerSettings, options=ScorerO
     ) -> ScoreResult:
         """As ``forward``, awaiting the LM."""
         caller = self._caller(system_prompt)
-        shown, asks = self._questions(instruction, responses)
+        plan = self._plan(instruction, responses, messages)
         with carrying(caller.calls):
-            replies = await caller.aask_all([*asks, *self._earlier(messages)])
-        return self._prediction(shown, replies, caller)
+            replies = await caller.aask_all(plan.asks)
+        return _result(plan, replies, caller)
 
     if TYPE_CHECKING:
         __call__ = forward
@@ -189,102 +203,28 @@ class QualityScorer(Settled, RowModule, settings=ScorerSettings, options=ScorerO
         }
         return Caller(max_attempts=self.max_attempts, adapter_options=options)
 
-    def _questions(
-        self, instruction: object, responses: object
-    ) -> tuple[list[Sequence[int]], list[Ask]]:
-        """What to ask, and for each question the responses that it shows, by their places."""
+    def _plan(self, instruction: object, responses: object, messages: Any = None) -> Plan:
         asked, candidates = check_instruction(instruction), _check_responses(responses)
-        shown = self._shown(len(candidates))
-        call = ScoreCall(len(shown[0]), *labels_of(self.scale))
-        signature = score_signature(self.score.signature, call)
-        asks = [
-            Ask(
-                predict=self.score,
-                inputs={"instruction": asked, "responses": [candidates[i] for i in order]},
-                signature=signature,
-            )
-            for order in shown
-        ]
-        return shown, asks
-
-    def _earlier(self, messages: Any) -> list[Ask]:
-        """Questions about the answers before the last of a conversation, each alone."""
+        plan = self._plan_of(asked, candidates)
         if messages is None or self.turns == "last":
-            return []
-        answers = read_conversation(messages).answers[:-1]
-        return [self._questions(asked, [answer])[1][0] for asked, answer in answers]
+            return plan
+        earlier = read_conversation(messages).answers[:-1]
+        return summed(plan, [self._plan_of(asked, [answer]) for asked, answer in earlier])
 
-    def _shown(self, n_responses: int) -> list[Sequence[int]]:
-        if self.scoring == "independent":
-            return [(i,) for i in range(n_responses)]
-        return list(orders(n_responses, self.permutations))
-
-    def _prediction(
-        self, shown: Sequence[Sequence[int]], replies: Sequence[Reply], caller: Caller
-    ) -> ScoreResult:
-        """From the replies to all orders, and behind them those about earlier answers."""
-        got: dict[int, list[Score]] = {}
-        labels = _labels(self.scale, len(shown[0]))
-        for order, reply in zip(shown, replies, strict=False):
-            for response, score in zip(order, _scores(reply, len(order), labels), strict=True):
-                got.setdefault(response, []).append(score)
-        scores = [mean_score(got[response]) for response in sorted(got)]
-        earlier = [_scores(reply, 1, labels)[0] for reply in replies[len(shown) :]]
-        unscored = [
-            {"response": i, "reason": reason}
-            for i, one in enumerate(scores)
-            if (reason := _why_none(one, earlier))
-        ]
-        facts: dict[str, Any] = {"unscored": unscored} if unscored else {}
-        if earlier:
-            facts["turn_scores"] = [one.value for one in earlier]
-            facts["turn_expected_scores"] = _expected(earlier)
-        expected, before = _expected(scores), _expected(earlier)
-        if expected is not None:
-            expected = None if before is None else [one + sum(before) for one in expected]
-        known = [one.distribution for one in scores if one.distribution is not None]
-        return ScoreResult(
-            scores=[_sum([one, *earlier]) for one in scores],
-            expected_scores=expected,
-            score_distributions=(
-                [one.to_json() for one in known] if expected is not None and not earlier else None
-            ),
-            model_name=replies[-1].answer.model,
-            metadata={"calls": caller.calls, "error": None, **facts},
-        )
+    def _plan_of(self, instruction: str, responses: Sequence[str]) -> Plan:
+        settings = cast("ScorerSettings", self.settings.values)
+        return WAYS[self.scoring](self.score, settings, instruction, responses)
 
 
-def _sum(scores: Sequence[Score]) -> float | None:
-    values = [one.value for one in scores if one.value is not None]
-    return sum(values) if len(values) == len(scores) else None
-
-
-def _expected(scores: Sequence[Score]) -> list[float] | None:
-    """The mean under each distribution, where all have one."""
-    known = [one.distribution.expected for one in scores if one.distribution is not None]
-    return known if len(known) == len(scores) else None
-
-
-def _why_none(score: Score, earlier: Sequence[Score]) -> str | None:
-    """Why a response has no score: its own reason, or that of an earlier answer."""
-    if score.value is None:
-        return score.reason
-    return next(
-        (f"turn {i}: {one.reason}" for i, one in enumerate(earlier, 1) if one.value is None), None
+def _result(plan: Plan, replies: Sequence[Reply], caller: Caller) -> ScoreResult:
+    found = plan.read(replies)
+    return ScoreResult(
+        scores=found.scores,
+        expected_scores=found.expected,
+        score_distributions=found.distributions,
+        model_name=replies[-1].answer.model,
+        metadata={"calls": caller.calls, "error": None, **found.facts},
     )
-
-
-def _labels(scale: ScaleLike, n_responses: int) -> Sequence[int]:
-    return ScoreCall(n_responses, *labels_of(scale)).scale
-
-
-def _scores(reply: Reply, n_responses: int, labels: Sequence[int]) -> list[Score]:
-    """What one answer gave the responses that it saw."""
-    rows = reply.answer.measurement or (None,) * n_responses
-    values = reply.prediction.scores
-    if None in values:  # lines of text, which know why
-        return read_lines(reply.answer.raw, n_responses, labels)
-    return [Score(value=v, distribution=row) for v, row in zip(values, rows, strict=True)]
 
 
 def _check_responses(responses: object) -> list[str]:

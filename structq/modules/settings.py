@@ -47,7 +47,7 @@ __all__ = [
     "plain_types",
 ]
 
-Scoring = Literal["joint", "independent"]
+Scoring = Literal["joint", "independent", "pairwise", "likelihood"]
 Turns = Literal["last", "sum"]
 MAX_SEED = 2**64 - 1
 _MAX_WORDS = 1_000_000
@@ -312,8 +312,9 @@ class ScorerSettings(_Asking):
     )
     scoring: Scoring = Field(
         default="joint",
-        description="All responses in one prompt, or each alone, which needs a fixed scale or a "
-        "rubric.",
+        description="All responses in one prompt; or each alone, which needs a fixed scale or a "
+        "rubric; or every pair in both orders; or nothing asked, and how much likelier the "
+        "instruction makes each response read from the LM's own probabilities.",
     )
     permutations: int = Field(
         default=1,
@@ -328,6 +329,20 @@ class ScorerSettings(_Asking):
         "or all. sum scores each answer with the turns before it as its context, and adds the "
         "scores of the earlier ones to each score of the row; it needs a fixed scale or a rubric.",
     )
+    samples: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="Answers that are drawn to each question, where the LM shows no probabilities: "
+        "their shares stand for the distribution, and are marked as sampled.",
+    )
+    length_exponent: float = Field(
+        default=0.25,
+        ge=0,
+        le=1,
+        description="For likelihood: what the instruction adds to the log probability of a "
+        "response is divided by its number of tokens to this power: 0 is the sum, 1 the mean.",
+    )
     use_default_structured_output: bool = Field(
         default=True,
         description="Ask for JSON under a schema; off, for lines such as '[1] Score: 3'.",
@@ -340,6 +355,10 @@ class ScorerSettings(_Asking):
 
     @model_validator(mode="after")
     def _check_scoring(self) -> ScorerSettings:
+        if self.samples == 1:
+            raise InputError("samples: one draw has no shares (0 or at least 2)", field="samples")
+        if self.scoring in ("pairwise", "likelihood"):
+            return self._check_compared()
         if self.turns == "sum" and self.scale is None:
             raise InputError(
                 "scale: a sum over turns needs a fixed one, (low, high) or a rubric: the list-wise "
@@ -359,6 +378,23 @@ class ScorerSettings(_Asking):
                 f"permutations: {self.permutations} orders of one response are the same prompt "
                 "(independent scoring allows 1)",
                 field="permutations",
+            )
+        return self
+
+    def _check_compared(self) -> ScorerSettings:
+        """Settings that say nothing about responses that are compared or read are refused."""
+        unused = {
+            "scale": self.scale is not None,
+            "permutations": self.permutations > 1,
+            "samples": self.samples > 0,
+            "turns": self.turns == "sum",
+            "use_default_structured_output": not self.use_default_structured_output,
+            "template": self.template is not None,
+        }
+        for name in (name for name, given in unused.items() if given):
+            raise InputError(
+                f"{name}: says nothing with {self.scoring} scoring (joint and independent take it)",
+                field=name,
             )
         return self
 

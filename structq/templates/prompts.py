@@ -61,8 +61,9 @@ def render_score(
     shown: str,
     template: str | None = None,
     as_lines: bool = False,
+    prefers: bool = False,
 ) -> str:
-    """The prompt that asks for one score a response, in order.
+    """The prompt that asks for one score a response, in order, or for the better response.
 
     Args:
         criteria: What to judge by: a value, never a template.
@@ -73,6 +74,7 @@ def render_score(
         shown: The form of this answer as one line.
         template: Jinja2 text in place of the packaged prompt.
         as_lines: Ask for lines of text in place of JSON.
+        prefers: Ask for the number of the better response.
 
     Raises:
         TemplateError: The template cannot be rendered.
@@ -80,7 +82,12 @@ def render_score(
     """
     texts = [check_text(instruction, "instruction")]
     texts += [check_text(response, f"responses[{i}]") for i, response in enumerate(responses)]
-    source = _score_template(form, as_lines=as_lines) if template is None else template
+    if template is not None:
+        source = template
+    elif prefers:
+        source = read_template("forms/json/prefer")
+    else:
+        source = _score_template(form, as_lines=as_lines)
     try:
         prompt = compile_template(source, _SCORE, "template").render(
             criteria=criteria_for(criteria, form), instruction=instruction, responses=texts[1:],

@@ -91,7 +91,10 @@ SCORER_FAULTS = [
     ({"scale": [0, 10**12]}, "scale: 0 to 1000000000000 is too wide"),
     ({"scale": [10**12, 10**12 + 1]}, "scale: labels have at most 9 digits"),
     ({"scale": {"1": "a", str(10**12): "b"}}, "scale: labels have at most 9 digits"),
-    ({"scoring": "alone"}, "scoring: must be one of 'joint', 'independent', found 'alone'"),
+    (
+        {"scoring": "alone"},
+        "scoring: must be one of 'joint', 'independent', 'pairwise', 'likelihood', found 'alone'",
+    ),
     ({"template": "{{ nothing }}"}, "template"),
 ]
 

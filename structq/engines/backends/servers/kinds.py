@@ -29,6 +29,8 @@ class Server:
     logprobs_masked: bool | None = None
     """Whether it takes log probabilities behind the mask of the schema, so that their mass on
     labels is 1 whatever the LM would have said; ``None`` where it is not known."""
+    reads_text: bool = False
+    """Whether it gives the log probabilities of a prompt."""
     lists_models: bool = True
     """Whether it refuses a model that it does not list."""
     extras: frozenset[str] = frozenset()
@@ -46,6 +48,7 @@ SERVERS: Mapping[str, Server] = {
         address="http://127.0.0.1:8000/v1",
         top_logprobs=20,
         logprobs_masked=True,
+        reads_text=True,
         extras=_SAMPLING | {"chat_template_kwargs"},
     ),
     "sglang": Server(

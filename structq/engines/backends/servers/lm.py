@@ -113,8 +113,8 @@ class ServerLM(dspy.LM):  # type: ignore[misc]
         options = {"temperature": 0.0, **options}
         super().__init__(
             f"{_mark(kind, self.address)}/{name}",
-            engine=ServerEngine(self.client),
-            async_engine=AsyncServerEngine(self.client),
+            engine=ServerEngine(self.client, reads_text=server.reads_text),
+            async_engine=AsyncServerEngine(self.client, reads_text=server.reads_text),
             num_retries=0,  # the client's own affair, which knows what a server asks for
             **options,
         )
@@ -237,8 +237,9 @@ class _Engine:
     })  # fmt: skip
     """Options that a call may set."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, *, reads_text: bool = False) -> None:
         self.client = client
+        self.reads_text = reads_text
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self

@@ -14,6 +14,7 @@ from dspy import lm15
 from dspy.lm15 import Message, Request, Response, TokenLogprob, TopLogprob, Usage
 
 from structq.engines.backends.servers.faults import fault_within, masked
+from structq.engines.backends.servers.reading import read_body, read_of, text_read
 from structq.engines.canonical import turns_of
 from structq.errors import shorten
 
@@ -78,6 +79,8 @@ class Wire:
             told |= {"stream": False, "options": options}
         else:
             told |= values
+        if (text := text_read(request)) is not None:
+            return orjson.dumps({**told, **read_body(turns, text), **self.body})
         told |= self._format(config.response_format) | self._logprobs(config.logprobs)
         return orjson.dumps({**told, **self.body})
 
@@ -115,6 +118,15 @@ class Wire:
             raise lm15.ServerError(f"the answer is no object: {shorten(answer)}")
         choice = _choice(answer)
         usage = _usage(answer)
+        if (text := text_read(request)) is not None:
+            return Response(
+                id=None,
+                model=request.model,
+                message=Message.assistant(""),
+                finish_reason="stop",
+                usage=usage,
+                provider_data={"structq": {"read": read_of(answer, text)}},
+            )
         _check_read_whole(request, usage.input_tokens, self.extras.get("num_ctx"))
         finish = choice.get("finish_reason", answer.get("done_reason"))
         message, facts = self._message(choice)
