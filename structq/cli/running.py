@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import signal
@@ -57,6 +58,8 @@ def run_over(
     # Failed rows are reported with their place: a second report would only break the bar.
     logging.getLogger("dspy").setLevel(logging.ERROR)
     task.load()
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays: it need not be looked through again and again
     with _opened_journal(journal, task, restart=settings.restart) as kept:
         return _Command(
             make_task=make_task, task=task, settings=settings, source=source, out=out,

@@ -28,6 +28,12 @@ class CalibratedScorer(QualityScorer):
 
     def __init__(self, calibration: Calibration | str | Path, **options: Any) -> None:
         super().__init__(**options)
+        if self.turns != "last":
+            raise InputError(
+                f"turns: a calibration is of one score, found {shorten(self.turns)} ('last' is "
+                "allowed)",
+                field="turns",
+            )
         if not isinstance(calibration, Calibration):
             calibration = Calibration.load(calibration)
         self.calibration = calibration

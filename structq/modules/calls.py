@@ -106,8 +106,7 @@ class Caller:
         with self._recording(question, seen, broken):
             for _ in range(self.max_attempts):
                 adapter = self._adapter(question, seen, broken)
-                q = question
-                call = partial(ask_predictor, q.predict, adapter, q.signature, q.inputs, q.config)
+                call = partial(ask_predictor, question.predict, adapter, _arguments(question))
                 try:
                     return _reply(await send(call, partial(_used, seen)), seen)
                 except AnswerError as error:
