@@ -66,7 +66,7 @@ def declared(*extras):
 
 
 def test_every_import_is_declared_and_nothing_else_is():
-    tools = {"dev", "docs", "test-torch"}
+    tools = {"dev", "docs", "test-torch", "test-browser"}
     extras = PROJECT["optional-dependencies"].keys() - tools - {"train"}
     assert distributions(imported("structq") - HANDED_IN) == declared(*extras)
 

@@ -114,8 +114,8 @@ def test_a_signature_shows_its_parameters(kind, known):
     ("module", "names"),
     [
         (structq.EvolQuality(), ["instruction", "response", "seed", "mutation"]),
-        (structq.QualityScorer(), ["instruction", "responses", "system_prompt"]),
-        (structq.EvolveAndScore(), ["instruction", "response", "seed"]),
+        (structq.QualityScorer(), ["instruction", "responses", "system_prompt", "messages"]),
+        (structq.EvolveAndScore(), ["instruction", "response", "seed", "messages"]),
     ],
 )
 def test_the_signature_of_a_module_is_that_of_its_call(module, names):

@@ -10,6 +10,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import dspy
+from dspy.clients.errors import error_boundary
 from dspy.lm15 import Config, Message, Request, Response, request_from_openai_chat
 from dspy.utils.exceptions import LMError as DSPyLMError
 
@@ -181,6 +182,10 @@ async def ask_async(lm: dspy.BaseLM, request: Request, settings: Mapping[str, An
     if not isinstance(engine, str) and getattr(lm, "_async_engine_spec", None) is None:
         return await asyncio.to_thread(ask, lm, request, settings)
     try:
+        if not _is_heard(lm, settings):
+            with error_boundary(lm.model, unexpected=True):
+                answer: Response = await lm._async_engine_spec.complete(request)
+                return answer
         response: Response = await lm.acall(request, **settings)
     except DSPyLMError as error:
         raise _failure(error) from error
@@ -190,6 +195,28 @@ async def ask_async(lm: dspy.BaseLM, request: Request, settings: Mapping[str, An
             raise  # it is the caller who gives up, and not the LM
         raise LMError(_CLOSED) from error
     return response
+
+
+def _is_heard(lm: dspy.BaseLM, settings: Mapping[str, Any]) -> bool:
+    """Whether anything comes of DSPy's layer around an engine, which costs as much as a request.
+
+    It keeps a history, a cache and the usage, tells callbacks and streams, asks again, and lets
+    subclasses stand in its way.
+    """
+    now = dspy.settings
+    return bool(
+        not now.disable_history
+        or now.callbacks
+        or lm.callbacks
+        or now.usage_tracker is not None
+        or now.send_stream is not None
+        or lm.num_retries
+        or settings.get("cache")
+        or settings.get("rollout_id") is not None
+        or type(lm).acall is not dspy.LM.acall
+        or type(lm).aforward is not dspy.LM.aforward
+        or {"acall", "aforward"} & vars(lm).keys()
+    )
 
 
 def _failure(error: DSPyLMError) -> LMError:

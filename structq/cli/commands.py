@@ -25,7 +25,13 @@ COMMANDS = {
     "select": ("export", "Keep the best rows that are unlike one another."),
     "export": ("export", "Write rows as trainers read them, with a card."),
     "merge": ("export", "Put the parts of a run with --shard together."),
+    "judge-check": (
+        "judge",
+        "How far an LM's scores agree with labels, beside length and position.",
+    ),
+    "calibrate": ("judge", "Fit the curve from an LM's scores to people's labels."),
     "optimize": ("optimize", "Tune the mutation templates for your rows, LM and judge."),
+    "report": ("report", "Show what runs did in one HTML file, with every row."),
     "pull": ("models", "Fetch a model by its name, check it, and keep it on this machine."),
     "models": ("models", "List the models that structq knows by name, and what of them is here."),
     "demo": ("demo", "Evolve and score the dozen example rows in this package, and show some."),
@@ -50,7 +56,9 @@ class _Commands(TyperGroup):
         """The command of a name, or ``None``."""
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(import_module(f"structq.cli.{COMMANDS[cmd_name][0]}"), cmd_name)
+        command = getattr(
+            import_module(f"structq.cli.{COMMANDS[cmd_name][0]}"), cmd_name.replace("-", "_")
+        )
         alone = typer.Typer(**_PLAIN)
         alone.command(cmd_name)(command)
         return typer.main.get_command(alone)

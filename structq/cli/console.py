@@ -16,6 +16,7 @@ from structq.runs import Finished, Gate, Run, Tally
 
 if TYPE_CHECKING:
     from structq.modules.rows import RowModule
+    from structq.runs.ray_run import RayRun
 
 __all__ = ["RunView", "summary_lines", "summary_of", "tally_for"]
 
@@ -54,7 +55,7 @@ class RunView(View):
             self._progress.update(self._task, completed=tally.n_rows, facts=facts)
 
     def summarise(
-        self, tally: Tally, run: Run | None = None, causes: Mapping[str, int] | None = None
+        self, tally: Tally, run: Run | RayRun | None = None, causes: Mapping[str, int] | None = None
     ) -> None:
         """The table at the end."""
         if self._quiet:
@@ -80,7 +81,7 @@ def _facts(tally: Tally, gate: Gate | None) -> Iterator[str]:
 
 
 def summary_of(
-    tally: Tally, run: Run, causes: Mapping[str, int], *, ended_by: str | None
+    tally: Tally, run: Run | RayRun, causes: Mapping[str, int], *, ended_by: str | None
 ) -> dict[str, Any]:
     """The summary as JSON values."""
     return {
@@ -97,7 +98,8 @@ def summary_of(
         "mean_score_original": tally.before.value,
         "mean_score_best": tally.after.value,
         "share_improved": tally.share_improved,
-        "refused_for_rate": sum(pace.n_refused for _, pace in run.gate.status),
+        "judge_check": tally.judge_check,
+        "refused_for_rate": run.gate.n_refused,
         "seconds": round(tally.seconds, 3),
         "ended_by": ended_by,
     }
@@ -110,7 +112,7 @@ def tally_for(task: RowModule) -> Tally:
     return Tally(compares=compares, judged_by_writer=compares and one)
 
 
-def summary_lines(tally: Tally, run: Run | None = None) -> Iterator[tuple[str, str]]:
+def summary_lines(tally: Tally, run: Run | RayRun | None = None) -> Iterator[tuple[str, str]]:
     """Names and values of the summary, without the lines that this run says nothing about."""
     yield "rows", f"{tally.n_rows:,}"
     yield "failed", f"{tally.n_failed:,}"
@@ -124,6 +126,8 @@ def summary_lines(tally: Tally, run: Run | None = None) -> Iterator[tuple[str, s
     elif tally.scores.value is not None:
         yield "responses scored", f"{tally.scores.n:,}"
         yield "mean score", f"{tally.scores.value:.3f}"
+    if tally.judge_check is not None:
+        yield "judge check", tally.judge_check["sentence"]
     if run is not None and run.n_resumed:
         yield "of an earlier run", f"{run.n_resumed:,}"
     yield "LM calls", f"{tally.n_lm_calls if run is None else run.gate.n_calls:,}"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,8 +24,11 @@ from structq.runs.settings import RunSettings
 if TYPE_CHECKING:
     from structq.cli.console import RunView
     from structq.journal import Journal
+    from structq.modules.quality_scorer import QualityScorer
     from structq.modules.rows import RowModule
     from structq.runs import Run, Tally
+    from structq.runs.judging import JudgeSample
+    from structq.runs.ray_run import RayRun
 
 __all__ = ["run_over"]
 
@@ -43,23 +47,31 @@ def run_over(
     from structq.runs.output import check_output, journal_of
 
     journal = journal_of(out, settings.journal)
+    if settings.executor == "ray":
+        _check_for_ray(settings, out)
     if settings.dry_run:
         return _dry_run(make_task(), rows, limit=settings.limit, source=source)
     check_output(out, journal, overwrite=settings.overwrite, format=formats[1], source=source)
     task = make_task()
+    if settings.judge_check is not None:
+        _judge_of(task)
     # Failed rows are reported with their place: a second report would only break the bar.
     logging.getLogger("dspy").setLevel(logging.ERROR)
     task.load()
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays: it need not be looked through again and again
     with _opened_journal(journal, task, restart=settings.restart) as kept:
         return _Command(
-            task=task, settings=settings, source=source, out=out, format=formats[1], journal=kept
-        ).run(rows)
+            make_task=make_task, task=task, settings=settings, source=source, out=out,
+            format=formats[1], journal=kept,
+        ).run(rows)  # fmt: skip
 
 
 @dataclass(kw_only=True)
 class _Command:
     """One run of a command."""
 
+    make_task: Callable[[], RowModule]
     task: RowModule
     settings: RunSettings
     source: str
@@ -78,8 +90,10 @@ class _Command:
         total = count_rows(self.source, limit=self.settings.limit)
         view = RunView(title=type(self.task).__name__, total=total, quiet=self.settings.quiet)
         with view, _interruptible(run) as interrupted:
-            self._take(run, shard.of(rows), tally, view)
+            sample = self._take(run, shard.of(rows), tally, view)
             ends = interrupted() or self.ended_by or run.gate.ended_by
+            if sample is not None and not ends:
+                tally.judge_check = sample.check(window=self.settings.window)
             written = self._write(tally, whole=not ends)
         if run.gate.ended_by is not None:
             self._end(run.gate.ended_by)
@@ -92,7 +106,7 @@ class _Command:
             return EXIT_LIMIT if run.gate.over_limit else 2
         return EXIT_ROWS_FAILED if tally.n_failed else 0
 
-    def _make_run(self) -> Run:
+    def _make_run(self) -> Run | RayRun:
         from structq.runs import Gate, GateSettings, PaceLimits, Run
         from structq.runs.facts import shape_of
 
@@ -113,23 +127,36 @@ class _Command:
                 priced=_has_prices(self.task),
             )
         )
+        known: dict[str, Any] = {
+            "task": self.task,
+            "gate": gate,
+            "path": "<stdin>" if self.source == "-" else self.source,
+            "journal": self.journal,
+            "shape": shape_of(self.task),
+            "retry_failed": s.retry_failed,
+        }
+        if s.executor == "ray":
+            from structq.runs.ray_run import RayRun
+
+            return RayRun(make_task=self.make_task, n_actors=s.actors, **known)
         return Run(
-            task=self.task,
-            gate=gate,
-            path="<stdin>" if self.source == "-" else self.source,
-            journal=self.journal,
-            shape=shape_of(self.task),
-            retry_failed=s.retry_failed,
+            **known,
             ordered=s.on_error == "stop" or (self.out == "-" and not s.unordered),
             n_ahead=max(1000, 100 * s.window),
         )
 
-    def _take(self, run: Run, rows: Any, tally: Tally, view: RunView) -> None:
+    def _take(
+        self, run: Run | RayRun, rows: Any, tally: Tally, view: RunView
+    ) -> JudgeSample | None:
+        """Takes every finished row; some of them for a check of the judge, where it is wanted."""
+        from structq.runs.judging import JudgeSample
         from structq.runs.output import write_line
         from structq.runs.watch import FailureLimit, FailureWatch
 
         limit = self.settings.max_failures
         watch = FailureWatch(limit=FailureLimit.parse(limit) if limit else FailureLimit())
+        wanted = self.settings.judge_check
+        sample = None if wanted is None else JudgeSample(scorer=_judge_of(self.task), size=wanted)
         for row in run.finished(rows):
             self.last = max(self.last, row.number)
             tally.add(row)
@@ -142,8 +169,11 @@ class _Command:
                 self.last = row.number - 1
                 run.stop()
                 break
+            if sample is not None and row.error is None:
+                sample.add(row.values)
             if self.out == "-":
                 write_line(row.values)
+        return sample
 
     def _end(self, reason: str) -> None:
         self.ended_by = self.ended_by or reason
@@ -151,19 +181,23 @@ class _Command:
     def _write(self, tally: Tally, *, whole: bool) -> bool:
         """The output from the journal, where something came of the run.
 
-        A run that ended early writes every row that is finished, also those of an earlier one.
+        A run that ended early writes every row that is finished, also those of an earlier one, but
+        not over what its journal knows nothing of.
         """
         from structq.runs.output import write_output
 
         if self.journal is None or self.out == "-" or not (tally.n_rows or whole):
             return False
-        if tally.n_rows == tally.n_failed and self.ended_by is not None and Path(self.out).exists():
-            return False  # nothing better is there than what is
+        if not whole and Path(self.out).exists():
+            own = self.journal.notes().get("written", False)
+            if not own or tally.n_rows == tally.n_failed:
+                return False  # nothing better is there than what is
         last = self.last if whole else None
         write_output(self.journal, self.out, format=self.format, last=last)
+        self.journal.note("written", True)
         return True
 
-    def _summarise(self, run: Run, tally: Tally, view: RunView) -> None:
+    def _summarise(self, run: Run | RayRun, tally: Tally, view: RunView) -> None:
         from structq.cli.console import summary_of
 
         causes = dict(tally.causes.most_common())
@@ -189,8 +223,24 @@ class _Command:
         return f"{where}the same command goes on where this ended"
 
 
+def _judge_of(task: RowModule) -> QualityScorer:
+    """Who scores the responses of a run.
+
+    Raises:
+        InputError: Nobody does.
+    """
+    from structq.modules import QualityScorer
+
+    judge = getattr(task, "scorer", task)
+    if not isinstance(judge, QualityScorer):
+        raise InputError(
+            "judge_check: nothing is scored here (run and score do)", field="judge_check"
+        )
+    return judge
+
+
 @contextmanager
-def _interruptible(run: Run) -> Iterator[Callable[[], bool]]:
+def _interruptible(run: Run | RayRun) -> Iterator[Callable[[], bool]]:
     """Ctrl-C lets the calls in flight end; a second one ends at once."""
     times = 0
 
@@ -199,7 +249,7 @@ def _interruptible(run: Run) -> Iterator[Callable[[], bool]]:
         times += 1
         if times > 1:
             raise KeyboardInterrupt
-        say("structq: finishing the calls in flight (Ctrl-C again stops at once)")
+        say(f"structq: {run.ENDING} (Ctrl-C again stops at once)")
         run.stop()
 
     try:
@@ -213,17 +263,43 @@ def _interruptible(run: Run) -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _opened_journal(path: str | None, task: RowModule, *, restart: bool) -> Any:
+@contextmanager
+def _opened_journal(
+    path: str | None, task: RowModule, *, restart: bool
+) -> Iterator[Journal | None]:
     from structq.journal import Journal
-    from structq.runs.facts import answers_depend_on
+    from structq.runs.facts import answers_depend_on, told_program
 
     if path is None:
-        return nullcontext()
-    journal = Journal(path, answers_depend_on(task), restart=restart)
-    if (evolve := getattr(task, "evolve", None)) is not None:
-        # A search may begin from what this run measures of its templates.
-        journal.note("mutation_templates", evolve.mutation_templates)
-    return journal
+        yield None
+        return
+    with Journal(path, answers_depend_on(task), restart=restart) as journal:
+        if Path(f"{path}.ray").is_dir():
+            from structq.runs.ray_run import absorb_shards
+
+            absorb_shards(journal, restart=restart)
+        journal.note("program", told_program(task))
+        yield journal
+
+
+def _check_for_ray(settings: RunSettings, out: str) -> None:
+    """Raises where something was asked for that a run over actors cannot do."""
+    from structq.runs.ray import ray_data
+
+    ray_data()
+    given = {
+        "--output -": out == "-",
+        "--max-calls": settings.max_calls is not None,
+        "--max-cost": settings.max_cost is not None,
+        "--on-error stop": settings.on_error == "stop",
+        "--unordered": settings.unordered,
+    }
+    if refused := [name for name, is_there in given.items() if is_there]:
+        raise InputError(
+            f"executor: ray cannot go with {', '.join(refused)} (rows come back in parts; "
+            "the local executor can)",
+            field="executor",
+        )
 
 
 def _formats(source: str, out: str, given: str | None) -> tuple[str | None, str | None]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from structq.data.contracts import Fault
 from structq.errors import InputError, shorten
+from structq.modules.turns import conversation_of, read_conversation
 
 __all__ = ["ColumnMap", "hint_for"]
 
@@ -19,7 +20,6 @@ _NEAR = {
 }
 """What others call the same, the likeliest first."""
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(-?\d+)\]")
-_ROLES = {"human": "user", "gpt": "assistant", "model": "assistant", "chatgpt": "assistant"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +63,8 @@ class ColumnMap:
             found[name] = value
         if "instruction" in found:
             return found, None
-        turns = found.get("messages", found.get("conversations"))
-        return (found, None) if turns is None else _from_turns(found, turns)
+        messages = conversation_of(found)
+        return (found, None) if messages is None else _from_turns(found, messages)
 
 
 def hint_for(values: Mapping[str, Any], missing: str) -> str | None:
@@ -110,39 +110,13 @@ def _find(values: Mapping[str, Any], place: str) -> tuple[Any, str | None]:
     return value, None
 
 
-def _from_turns(found: dict[str, Any], turns: Any) -> tuple[dict[str, Any], Fault | None]:
-    said = _turns(turns)
-    if isinstance(said, Fault):
-        return found, said
-    if said and said[0][0] == "system":
-        if found.get("system_prompt") is None:
-            found["system_prompt"] = said[0][1]
-        said = said[1:]
-    if len(said) < 2 or said[-1][0] != "assistant":
-        reason = "no answer at the end (the last of the messages must be the assistant's)"
-        return found, Fault(field="messages", reason=reason)
-    *before, (_, answer) = said
-    found["instruction"] = before[0][1] if len(before) == 1 else _dialogue(before)
-    found["response"] = answer
+def _from_turns(found: dict[str, Any], messages: Any) -> tuple[dict[str, Any], Fault | None]:
+    try:
+        said = read_conversation(messages)
+    except InputError as error:
+        reason = str(error).removeprefix(f"{error.field}: ")
+        return found, Fault(field=error.field, reason=reason)
+    if said.system_prompt is not None and found.get("system_prompt") is None:
+        found["system_prompt"] = said.system_prompt
+    found["instruction"], found["response"] = said.answers[-1]
     return found, None
-
-
-def _turns(turns: Any) -> list[tuple[str, str]] | Fault:
-    if not isinstance(turns, list):
-        return Fault(field="messages", reason=f"{shorten(turns)} (must be a list of messages)")
-    said = []
-    for i, turn in enumerate(turns):
-        role = turn.get("role", turn.get("from")) if isinstance(turn, Mapping) else None
-        text = turn.get("content", turn.get("value")) if isinstance(turn, Mapping) else None
-        role = _ROLES.get(str(role), role)
-        if role not in ("system", "user", "assistant") or not isinstance(text, str):
-            reason = f"{shorten(turn)} (must be a role and a content that is text)"
-            return Fault(field=f"messages[{i}]", reason=reason)
-        said.append((str(role), text))
-    return said
-
-
-def _dialogue(turns: list[tuple[str, str]]) -> str:
-    """Several turns as one text: whoever answers sees all that was said."""
-    names = {"user": "User", "assistant": "Assistant", "system": "System"}
-    return "\n\n".join(f"{names[role]}: {text}" for role, text in turns)

@@ -74,7 +74,8 @@ class Agreement:
         column: Where they stand.
 
     Example:
-        >>> dspy.Evaluate(devset=rows, metric=Agreement())(QualityScorer())
+        >>> row = dspy.Example(instruction="Add 2 and 2.", responses=["5", "4"], labels={"best": 1})
+        >>> dspy.Evaluate(devset=[row.with_inputs("instruction", "responses")], metric=Agreement())
     """
 
     def __init__(self, kind: str | None = None, *, column: str = "labels") -> None:

@@ -80,7 +80,7 @@ class _Figures:
         return {
             "n_rows": len(self.rows),
             "n_pairs": int(counts.sum()),
-            "accuracy": _shown(bootstrap_interval(rights[asked], counts[asked])),
+            "accuracy": _shown(_share(bootstrap_interval(rights[asked], counts[asked]))),
             "minus_length": _shown(bootstrap_interval((rights - lengths)[asked], counts[asked])),
             "minus_chance": _shown(bootstrap_interval((rights - counts / 2)[asked], counts[asked])),
             "ties": self._ties(),
@@ -124,7 +124,8 @@ def judge_report(
         cost: Calls, tokens and seconds, to be kept.
 
     Returns:
-        ``figures`` by the way of reading the scores (``mode``, ``mean``, ``mean over orders``) and
+        ``figures`` by the way of reading the scores (``mode``, ``mean``, ``mean over orders``, or
+        ``raw value`` where scores are ranks) and
         of the baselines (``length``, ``first``), each with ``accuracy`` and its paired difference
         to length and to chance as ``[value, low, high]`` (95 % bootstraps over rows); ``groups``
         the same for the best reading of each part of the data; ``order``, ``calibration`` and
@@ -132,7 +133,11 @@ def judge_report(
     """
     readings: dict[str, Callable[[Judged], Values]] = {"mode": lambda row: row.modes}
     if all(row.means is not None for row in rows):
-        readings["mean"] = lambda row: row.best
+        # Ranks say no more than the values that they are the ranks of.
+        if all(row.distributions is None for row in rows):
+            readings = {"raw value": lambda row: row.best}
+        else:
+            readings["mean"] = lambda row: row.best
     if all(row.turned is not None for row in rows):
         readings["mean over orders"] = lambda row: row.over_orders
     last = readings[list(readings)[-1]]
@@ -243,6 +248,11 @@ def _decision(row: Judged) -> Decision | None:
 def _above_zero(labels: Values) -> list[float]:
     least = min(0.0, *labels)
     return [label - least for label in labels]
+
+
+def _share(interval: Interval) -> Interval:
+    """A stretched interval of a share ends where shares do."""
+    return Interval(interval.value, max(0.0, interval.low), min(1.0, interval.high))
 
 
 def _shown(interval: Interval) -> list[float | None]:

@@ -16,7 +16,7 @@ from typing import Any, NoReturn, Self
 
 from structq.errors import InputError, ResumeError
 
-__all__ = ["Journal", "RowState"]
+__all__ = ["Journal", "RowState", "is_open"]
 
 _VERSION = 1
 _MAGIC = b"SQLite format 3\0"
@@ -32,6 +32,9 @@ _EMPTY = (
     "CREATE TABLE rows (row INTEGER PRIMARY KEY, digest BLOB NOT NULL, shape TEXT NOT NULL, "
     "cause TEXT, output TEXT NOT NULL)",
 )
+_FINISH = "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?)"
+_NOTHING: tuple[str, tuple[Any, ...]] = ("SELECT 1", ())
+_MOST_PENDING = 100
 _HOW_TO_GO_ON = "--restart begins anew, and another output or journal leaves this one as it is"
 
 
@@ -45,6 +48,11 @@ class RowState:
     """What the output was made with, beyond the facts of the journal."""
     cause: str | None
     """Why the row failed, in a few words; ``None`` where it did not."""
+
+
+def is_open(path: str | Path) -> bool:
+    """Whether this process has a journal open, whose locks any other handle of it would drop."""
+    return Path(path).absolute().resolve() in _OPEN
 
 
 class Journal:
@@ -69,6 +77,7 @@ class Journal:
     ) -> None:
         self.path = str(path)
         self._lock = threading.Lock()
+        self._rows: list[tuple[Any, ...]] = []
         self._place = Path(path).absolute().resolve()
         if self._place in _OPEN:
             raise _in_use(self.path)
@@ -104,11 +113,13 @@ class Journal:
         return RowState(digest=found[0][0], shape=found[0][1], cause=found[0][2]) if found else None
 
     def finish_row(self, row: int, state: RowState, output: str) -> None:
-        """Commits a finished row."""
-        self._write(
-            "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?)",
-            (row, state.digest, state.shape, state.cause, output),
-        )
+        """Keeps a finished row; commits it, at the latest with the next answer.
+
+        A row that is lost before is made again from its answers, which are committed.
+        """
+        self._rows.append((row, state.digest, state.shape, state.cause, output))
+        if state.cause is not None or len(self._rows) >= _MOST_PENDING:
+            self._flush()
 
     def output(self, row: int) -> str:
         """The output of a finished row."""
@@ -146,11 +157,34 @@ class Journal:
         found = self._all("SELECT name, value FROM facts WHERE name LIKE 'note:%'")
         return {name.removeprefix("note:"): json.loads(value) for name, value in found}
 
+    def absorb(self, path: str | Path) -> None:
+        """Takes over the answers and rows of another journal that this one has not.
+
+        Raises:
+            ResumeError: It belongs to other facts.
+            InputError: It is in use, or cannot be read.
+        """
+        with Journal(path, self.facts()) as other, self._lock:
+            try:
+                self._db.execute("BEGIN")
+                for table, n in (("answers", 3), ("rows", 5)):
+                    found = other._db.execute(f"SELECT * FROM {table}")
+                    places = ", ".join("?" * n)
+                    self._db.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({places})", found)
+                self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                self._db.execute("ROLLBACK")
+                _fail(self.path, error)
+        self.resumed = True
+
     def close(self) -> None:
         """Closes the file; may be called twice."""
-        with self._lock:
-            self._db.close()
-            _OPEN.discard(self._place)
+        try:
+            self._flush()
+        finally:
+            with self._lock:
+                self._db.close()
+                _OPEN.discard(self._place)
 
     def __enter__(self) -> Self:
         return self
@@ -214,7 +248,12 @@ class Journal:
                 differs=tuple(differs),
             )
 
+    def _flush(self) -> None:
+        if self._rows:
+            self._write(*_NOTHING)
+
     def _all(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        self._flush()
         with self._lock:
             try:
                 return self._db.execute(statement, values).fetchall()
@@ -224,8 +263,16 @@ class Journal:
     def _write(self, statement: str, values: tuple[Any, ...]) -> None:
         with self._lock:
             try:
+                if rows := self._rows:
+                    self._db.execute("BEGIN")
+                    self._db.executemany(_FINISH, rows)
                 self._db.execute(statement, values)
+                if rows:
+                    self._db.execute("COMMIT")
+                    self._rows = []
             except sqlite3.Error as error:
+                if self._db.in_transaction:
+                    self._db.rollback()
                 _fail(self.path, error)
 
 

@@ -15,6 +15,7 @@ from structq.adapter import Answer, AnswerError, ReadAdapter, StructAdapter
 from structq.errors import LMError, StructqError
 
 from .keeping import KEEPER, Kept, Tokens, question_key
+from .predictor import ask_predictor
 from .stream import run_stream, stream
 
 __all__ = ["Ask", "Caller", "Reply", "Steps", "adrive", "carrying", "drive"]
@@ -77,7 +78,7 @@ class Caller:
         broken: list[tuple[str, str]] = []
         with self._recording(question, seen, broken):
             for _ in range(self.max_attempts):
-                with self._settings(question, seen, broken):
+                with dspy.context(adapter=self._adapter(question, seen, broken)):
                     try:
                         return _reply(question.predict(**_arguments(question)), seen)
                     except AnswerError as error:
@@ -104,12 +105,12 @@ class Caller:
         broken: list[tuple[str, str]] = []
         with self._recording(question, seen, broken):
             for _ in range(self.max_attempts):
-                with self._settings(question, seen, broken):
-                    try:
-                        call = partial(question.predict.acall, **_arguments(question))
-                        return _reply(await send(call, partial(_used, seen)), seen)
-                    except AnswerError as error:
-                        self._again(error, broken)
+                adapter = self._adapter(question, seen, broken)
+                call = partial(ask_predictor, question.predict, adapter, _arguments(question))
+                try:
+                    return _reply(await send(call, partial(_used, seen)), seen)
+                except AnswerError as error:
+                    self._again(error, broken)
         raise AssertionError  # the last attempt returns or raises
 
     def ask_all(self, questions: Sequence[Ask]) -> list[Reply]:
@@ -127,6 +128,8 @@ class Caller:
 
     async def aask_all(self, questions: Sequence[Ask]) -> list[Reply]:
         """As ``ask_all``, awaiting the LM."""
+        if len(questions) == 1:
+            return [await self.aask(questions[0])]
         with self._branches(questions) as branches:
             replies = stream(_ask_branch, branches, n_in_flight=len(branches))
             return [reply async for reply in replies]
@@ -150,17 +153,18 @@ class Caller:
     def _options(self, question: Ask) -> dict[str, Any]:
         return {**self.adapter_options, **question.adapter_options}
 
-    def _settings(self, question: Ask, seen: list[Answer], broken: list[tuple[str, str]]) -> Any:
+    def _adapter(
+        self, question: Ask, seen: list[Answer], broken: list[tuple[str, str]]
+    ) -> StructAdapter:
         options = self._options(question)
         # The last attempt is taken even where it leaves a response without a score.
         options["partial"] = len(broken) + 1 >= self.max_attempts
-        adapter = question.adapter(
+        return question.adapter(
             on_answer=seen.append,
             broken=tuple(broken),
             around=dspy.settings.adapter,
             **options,
         )
-        return dspy.context(adapter=adapter)
 
     @contextmanager
     def _recording(

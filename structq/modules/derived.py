@@ -34,7 +34,7 @@ def without_derived(row: Mapping[str, Any]) -> Mapping[str, Any]:
         return row
     stale = {*_EVOLVED, *(_COMPARED if "best_response" in row else ())}
     kept = {name: value for name, value in row.items() if name not in stale}
-    return without_facts(kept, "short", "unscored")
+    return without_facts(kept, "short", "unscored", "turn_scores", "turn_expected_scores")
 
 
 def without_facts(row: Mapping[str, Any], *names: str) -> Mapping[str, Any]:

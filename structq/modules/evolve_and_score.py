@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dspy
@@ -60,13 +60,20 @@ class EvolveAndScore(RowModule):
         self.evolve = (EvolQuality(**chosen) if evolve is None else evolve).answered_by(shared)
         self.scorer = (QualityScorer() if scorer is None else scorer).answered_by(shared)
 
-    def forward(self, instruction: str, response: str, seed: int | None = None) -> BestResult:
+    def forward(
+        self,
+        instruction: str,
+        response: str,
+        seed: int | None = None,
+        messages: Sequence[Mapping[str, Any]] | None = None,
+    ) -> BestResult:
         """The original and its evolutions, scored.
 
         Args:
             instruction: What was asked; not blank.
             response: The answer to evolve; may be empty.
             seed: In place of that of ``evolve``.
+            messages: The conversation, for a scorer that sums its turns.
 
         Returns:
             ``responses`` (the original, then every evolution), ``scores``, ``expected_scores`` and
@@ -82,17 +89,23 @@ class EvolveAndScore(RowModule):
         evolved = self.evolve(instruction=instruction, response=response, seed=seed)
         responses = self._responses(response, evolved)
         with carrying(evolved.metadata["calls"]):
-            scored = self.scorer(instruction=instruction, responses=responses)
+            scored = self.scorer(instruction=instruction, responses=responses, messages=messages)
         return _join(responses, evolved, scored)
 
     async def aforward(
-        self, instruction: str, response: str, seed: int | None = None
+        self,
+        instruction: str,
+        response: str,
+        seed: int | None = None,
+        messages: Sequence[Mapping[str, Any]] | None = None,
     ) -> BestResult:
         """As ``forward``, awaiting the LM."""
         evolved = await self.evolve.acall(instruction=instruction, response=response, seed=seed)
         responses = self._responses(response, evolved)
         with carrying(evolved.metadata["calls"]):
-            scored = await self.scorer.acall(instruction=instruction, responses=responses)
+            scored = await self.scorer.acall(
+                instruction=instruction, responses=responses, messages=messages
+            )
         return _join(responses, evolved, scored)
 
     if TYPE_CHECKING:
@@ -109,7 +122,8 @@ class EvolveAndScore(RowModule):
 
     def row_inputs(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of a call, from the columns of a row."""
-        return {"instruction": row.get("instruction"), "response": row.get("response")}
+        asked = {name: row.get(name) for name in ("instruction", "response")}
+        return {**asked, "messages": self.scorer.messages_of(row)}
 
     async def aprocess_row(self, row: Mapping[str, Any] | dspy.Example) -> dict[str, Any]:
         """One row with the output columns, without those of an earlier run."""

@@ -36,7 +36,10 @@ class Kept:
 
     def dump(self) -> dict[str, Any]:
         """As JSON values."""
-        return {"fields": self.fields, "answer": asdict(self.answer), "record": self.record}
+        answer = vars(self.answer)
+        if (measured := self.answer.measurement) is not None:
+            answer = {**answer, "measurement": [asdict(one) for one in measured]}
+        return {"fields": self.fields, "answer": answer, "record": self.record}
 
     @classmethod
     def load(cls, values: Mapping[str, Any]) -> Self:

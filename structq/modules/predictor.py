@@ -12,7 +12,7 @@ import dspy
 
 from structq.errors import InputError, shorten
 
-__all__ = ["LMByName", "Predictor", "is_copy", "share_equal"]
+__all__ = ["LMByName", "Predictor", "ask_predictor", "is_copy", "share_equal"]
 
 _LOCK = threading.Lock()
 _SAVED = frozenset({"demos", "fields", "lm", "lm_state", "signature", "traces", "train"})
@@ -109,6 +109,42 @@ class Predictor(dspy.Predict):  # type: ignore[misc]
         super().load_state({**_without_lm(state), "lm": None})
         self._lm = _restored(state) if allow_unsafe_lm_state and state.get("lm") else kept
         return self
+
+
+async def ask_predictor(
+    predict: dspy.Predict, adapter: dspy.Adapter, arguments: Mapping[str, Any]
+) -> dspy.Prediction:
+    """What the predictor predicts under an adapter.
+
+    What DSPy does around it is left out where nothing would come of it.
+    """
+    lm = predict.lm or dspy.settings.lm
+    if isinstance(lm, dspy.BaseLM) and not _is_watched(predict, lm):
+        inputs = dict(arguments)
+        asked, config = inputs.pop("signature", predict.signature), inputs.pop("config", {})
+        fields = (await adapter.acall(lm, config, asked, predict.demos, inputs))[0]
+        return dspy.Prediction(**fields)
+    with dspy.context(adapter=adapter):
+        return await predict.acall(**arguments)
+
+
+def _is_watched(predict: dspy.Predict, lm: dspy.BaseLM) -> bool:
+    """Whether there are callbacks, a trace, a stream, usage, several answers, or another class."""
+    now, kind = dspy.settings, type(predict)
+    return bool(
+        now.trace is not None
+        or now.callbacks
+        or predict.callbacks
+        or now.track_usage
+        or now.send_stream is not None
+        or predict.config
+        or predict.fields
+        or not {"n", "num_generations"}.isdisjoint(lm.kwargs)
+        or kind.acall is not dspy.Predict.acall
+        or kind.aforward is not dspy.Predict.aforward
+        or kind.forward is not dspy.Predict.forward
+        or {"acall", "aforward", "forward"} & vars(predict).keys()
+    )
 
 
 def share_equal(predictors: Iterable[tuple[str, Any]], state: Mapping[str, Any]) -> None:

@@ -19,8 +19,10 @@ from .results import ScoreResult
 from .rows import RowModule, check_instruction, row_values
 from .scale import ScaleLike
 from .scoring import WAYS, Plan
-from .settings import ScorerOptions, ScorerSettings, Scoring
+from .scoring.turns import summed
+from .settings import ScorerOptions, ScorerSettings, Scoring, Turns
 from .settled import SavedSettings, Settled
+from .turns import conversation_of, read_conversation
 
 __all__ = ["QualityScorer"]
 
@@ -72,7 +74,8 @@ class QualityScorer(Settled, RowModule, settings=ScorerSettings, options=ScorerO
         scoring: Scoring = "joint",
         permutations: int = 1,
         samples: int = 0,
-        length_exponent: float = 0.25,
+        length_exponent: float = 0.0,
+        turns: Turns = "last",
         use_default_structured_output: bool = True,
         criteria: str | None = None,
         template: str | None = None,
@@ -110,6 +113,7 @@ class QualityScorer(Settled, RowModule, settings=ScorerSettings, options=ScorerO
         instruction: str,
         responses: list[str] | tuple[str, ...],
         system_prompt: str | None = None,
+        messages: Sequence[Mapping[str, Any]] | None = None,
     ) -> ScoreResult:
         """The scores of the responses, in their order.
 
@@ -117,12 +121,16 @@ class QualityScorer(Settled, RowModule, settings=ScorerSettings, options=ScorerO
             instruction: What was asked; not blank.
             responses: At least one; each may be empty.
             system_prompt: In place of the module's.
+            messages: The conversation that the responses end. With ``turns="sum"`` its earlier
+                answers are scored too, each alone and with the turns before it as its instruction,
+                and their scores are added to that of every response.
 
         Returns:
             ``scores`` (``None`` where the text form has none), ``expected_scores`` and
             ``score_distributions`` (one ``{label: probability}`` a response; both ``None`` where
-            the LM does not measure), ``model_name``, ``metadata`` (``calls`` in it say why nothing
-            was measured, where it was asked for).
+            the LM does not measure, and the latter of sums), ``model_name``, ``metadata``
+            (``calls`` in it say why nothing was measured, where it was asked for;
+            ``turn_scores`` and ``turn_expected_scores`` are those of earlier answers in a sum).
 
         Raises:
             InputError: A value is wrong; names the field.
@@ -130,7 +138,7 @@ class QualityScorer(Settled, RowModule, settings=ScorerSettings, options=ScorerO
             LMError: The LM could not answer.
         """
         caller = self._caller(system_prompt)
-        plan = self._plan(instruction, responses)
+        plan = self._plan(instruction, responses, messages)
         with carrying(caller.calls):
             replies = caller.ask_all(plan.asks)
         return _result(plan, replies, caller)
@@ -140,10 +148,11 @@ class QualityScorer(Settled, RowModule, settings=ScorerSettings, options=ScorerO
         instruction: str,
         responses: list[str] | tuple[str, ...],
         system_prompt: str | None = None,
+        messages: Sequence[Mapping[str, Any]] | None = None,
     ) -> ScoreResult:
         """As ``forward``, awaiting the LM."""
         caller = self._caller(system_prompt)
-        plan = self._plan(instruction, responses)
+        plan = self._plan(instruction, responses, messages)
         with carrying(caller.calls):
             replies = await caller.aask_all(plan.asks)
         return _result(plan, replies, caller)
@@ -159,12 +168,29 @@ class QualityScorer(Settled, RowModule, settings=ScorerSettings, options=ScorerO
 
     def row_inputs(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of a call, from the columns of a row."""
-        return {name: row.get(name) for name in ("instruction", "responses", "system_prompt")}
+        names = ("instruction", "responses", "system_prompt")
+        given = {name: row.get(name) for name in names}
+        messages = self.messages_of(row)
+        if messages is None or given["instruction"] is not None:
+            return {**given, "messages": messages}
+        said = read_conversation(messages)
+        asked, answer = said.answers[-1]
+        return {
+            "instruction": asked,
+            "responses": [answer] if given["responses"] is None else given["responses"],
+            "system_prompt": given["system_prompt"] or said.system_prompt,
+            "messages": messages,
+        }
+
+    def messages_of(self, row: Mapping[str, Any]) -> Any:
+        """The conversation of a row, where its turns are summed."""
+        return conversation_of(row) if self.turns == "sum" else None
 
     async def aprocess_row(self, row: Mapping[str, Any] | dspy.Example) -> dict[str, Any]:
         """One row with the output columns; a best response that is there follows the scores."""
         row = row_values(row)
-        done = await super().aprocess_row(without_facts(row, "unscored"))
+        stale = ("unscored", "turn_scores", "turn_expected_scores")
+        done = await super().aprocess_row(without_facts(row, *stale))
         return {**done, "best_response": best_response(done)} if "best_response" in row else done
 
     def _caller(self, system_prompt: str | None) -> Caller:
@@ -178,10 +204,17 @@ class QualityScorer(Settled, RowModule, settings=ScorerSettings, options=ScorerO
         }
         return Caller(max_attempts=self.max_attempts, adapter_options=options)
 
-    def _plan(self, instruction: object, responses: object) -> Plan:
-        asked, candidates = check_instruction(instruction), _check_responses(responses)
+    def _plan(self, instruction: object, responses: object, messages: Any = None) -> Plan:
+        """What to ask; of the earlier answers of a conversation too, where turns are summed."""
+        plan = self._plan_of(check_instruction(instruction), _check_responses(responses))
+        if messages is None or self.turns == "last":
+            return plan
+        earlier = read_conversation(messages).answers[:-1]
+        return summed(plan, [self._plan_of(asked, [answer]) for asked, answer in earlier])
+
+    def _plan_of(self, instruction: str, responses: list[str]) -> Plan:
         settings = cast("ScorerSettings", self.settings.values)
-        return WAYS[self.scoring](self.score, settings, asked, candidates)
+        return WAYS[self.scoring](self.score, settings, instruction, responses)
 
 
 def _result(plan: Plan, replies: Sequence[Reply], caller: Caller) -> ScoreResult:

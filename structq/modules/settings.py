@@ -40,6 +40,7 @@ __all__ = [
     "Scoring",
     "Settings",
     "Shown",
+    "Turns",
     "check_bool",
     "check_count",
     "check_seed",
@@ -47,6 +48,7 @@ __all__ = [
 ]
 
 Scoring = Literal["joint", "independent", "pairwise", "likelihood"]
+Turns = Literal["last", "sum"]
 MAX_SEED = 2**64 - 1
 _MAX_WORDS = 1_000_000
 
@@ -329,11 +331,18 @@ class ScorerSettings(_Asking):
         "their shares stand for the distribution, and are marked as sampled.",
     )
     length_exponent: float = Field(
-        default=0.25,
+        default=0.0,
         ge=0,
         le=1,
         description="For likelihood: what the instruction adds to the log probability of a "
-        "response is divided by its number of tokens to this power: 0 is the sum, 1 the mean.",
+        "response is divided by its number of tokens to this power: 0, the sum, compares answers "
+        "to one instruction; 1, the mean, finds those that answer another one.",
+    )
+    turns: Turns = Field(
+        default="last",
+        description="Which answers of a conversation (a column of messages) count: the last alone, "
+        "or all. sum scores each answer with the turns before it as its context, and adds the "
+        "scores of the earlier ones to each score of the row; it needs a fixed scale or a rubric.",
     )
     use_default_structured_output: bool = Field(
         default=True,
@@ -349,10 +358,16 @@ class ScorerSettings(_Asking):
     def _check_scoring(self) -> ScorerSettings:
         if self.samples == 1:
             raise InputError("samples: one draw has no shares (0 or at least 2)", field="samples")
+        if self.scoring in ("pairwise", "likelihood"):
+            return self._check_compared()
+        if self.turns == "sum" and self.scale is None:
+            raise InputError(
+                "scale: a sum over turns needs a fixed one, (low, high) or a rubric: the list-wise "
+                "scale compares responses, and each earlier answer stands alone",
+                field="scale",
+            )
         if self.scoring == "joint":
             return self
-        if self.scoring != "independent":
-            return self._check_compared()
         if self.scale is None:
             raise InputError(
                 "scale: independent scoring needs a fixed one, (low, high) or a rubric: the "
@@ -373,6 +388,7 @@ class ScorerSettings(_Asking):
             "scale": self.scale is not None,
             "permutations": self.permutations > 1,
             "samples": self.samples > 0,
+            "turns": self.turns != "last",
             "use_default_structured_output": not self.use_default_structured_output,
             "template": self.template is not None,
         }

@@ -8,6 +8,7 @@ there; the rest is compared within its mutation.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -20,6 +21,7 @@ __all__ = ["Known", "known_trials"]
 
 Known = list[list[tuple[str, str, float]]]
 """Lists of (name, text, gain) that can be compared with each other."""
+_MUTATION = re.compile(r"evolve\.mutations\['(.*)'\]")
 _Trial = tuple[str, tuple[str, str, float]]
 
 
@@ -56,7 +58,12 @@ def _trials(path: str | Path) -> Iterator[_Trial]:
                     ((name, text),) = found["texts"]
                     yield found["row"], (name, text, float(found["gain"]))
             return
-        templates = journal.notes().get("mutation_templates", {})
+        told = journal.notes().get("program", {})
+        templates = {
+            found[1]: part["signature"]["instructions"]
+            for name, part in told.items()
+            if (found := _MUTATION.fullmatch(name)) and "signature" in part
+        }
         for _, line in journal.outputs():
             yield from _of_row(json.loads(line), templates)
 

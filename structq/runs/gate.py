@@ -9,19 +9,21 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+from structq.engines.backends.servers.rates import ON_RATES, Rate
 from structq.errors import LMError, is_fatal
 from structq.runs.pacing import Pace, PaceLimits
 
-__all__ = ["Gate", "GateSettings"]
+__all__ = ["Counts", "Gate", "GateSettings"]
 
 Result = TypeVar("Result")
 
 _FATAL_STATUS = (401, 403, 404)
 _FATALS_IN_A_ROW = 3
+_PIECE_S = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,15 @@ class GateSettings:
     """Whether the cost is counted: the table of prices takes a second to load."""
 
 
+class Counts(NamedTuple):
+    """What went through a gate."""
+
+    n_calls: int
+    n_refused: int
+    cost: float
+    ended_by: str | None
+
+
 @dataclass(kw_only=True)
 class _Account:
     pace: Pace
@@ -58,6 +69,7 @@ class Gate:
 
     Attributes:
         n_calls: Calls that were sent, those that failed included.
+        n_refused: Calls that were refused for their rate.
         cost: US dollars, as far as `spend` was told.
         ended_by: Why the run has to end: an error that every row would meet, or a limit.
         over_limit: Whether it was a limit.
@@ -65,7 +77,7 @@ class Gate:
 
     def __init__(self, settings: GateSettings) -> None:
         self.settings = settings
-        self.n_calls = 0
+        self.n_calls = self.n_refused = 0
         self.cost = 0.0
         self.ended_by: str | None = None
         self.over_limit = False
@@ -98,6 +110,19 @@ class Gate:
         """The pace of each account."""
         return [(key, account.pace) for key, account in self._accounts.items()]
 
+    @property
+    def counts(self) -> Counts:
+        """What went through."""
+        return Counts(self.n_calls, self.n_refused, self.cost, self.ended_by)
+
+    def add(self, other: Counts) -> None:
+        """Counts what went through another gate, and ends as that one did."""
+        self.n_calls += other.n_calls
+        self.n_refused += other.n_refused
+        self.cost += other.cost
+        if other.ended_by is not None:
+            self._end(other.ended_by)
+
     def spend(self, dollars: float) -> None:
         """Counts the cost of a call."""
         self.cost += dollars
@@ -128,10 +153,10 @@ class Gate:
         for attempt in range(1_000_000):
             await self._enter(account)
             started = time.monotonic()
-            account.pace.start(started)
+            listen = _listener(account.pace, account.pace.start(started))
             self._count()
             try:
-                result = await send()
+                result = await _heard(send, listen)
             except LMError as error:
                 wait_s = self._failed(account, error, started, attempt, row)
                 await self._pause(wait_s)
@@ -165,8 +190,8 @@ class Gate:
             if wait_s == 0 and not (first and account.waiting):
                 return
             first = False
-            if wait_s:
-                await self._pause(wait_s)
+            if wait_s:  # in pieces: another answer may say that there is more
+                await self._pause(min(wait_s, _PIECE_S))
                 continue
             turn = asyncio.get_running_loop().create_future()
             account.waiting.append(turn)
@@ -177,7 +202,7 @@ class Gate:
         # In pieces, so that a run that is stopped does not wait for the end of a long pause.
         end = time.monotonic() + wait_s
         while not self._stopped and (left := end - time.monotonic()) > 0:
-            await asyncio.sleep(min(left, 0.5))
+            await asyncio.sleep(min(left, _PIECE_S))
 
     def _succeeded(self, account: _Account, started: float, n_tokens: int) -> None:
         account.n_fatal = 0
@@ -202,6 +227,7 @@ class Gate:
         asked = float(getattr(error, "retry_after", None) or 0.0)
         too_long = asked > self.settings.longest_wait_s  # this row's affair: the others go on
         if kind == "rate":
+            self.n_refused += 1
             pace.refuse(now, started=started, retry_after_s=0.0 if too_long else asked)
         else:
             pace.fail(now, answered=kind == "server")
@@ -260,6 +286,27 @@ class RowClock:
         if self.s_down_before is None:
             self.s_down_before = down
         return now - self.started - (down - self.s_down_before)
+
+
+def _listener(pace: Pace, call: int) -> Callable[[Iterable[Rate]], None]:
+    """Tells the pace what an answer to a call says of its account."""
+
+    def listen(rates: Iterable[Rate]) -> None:
+        now = time.monotonic()
+        for rate in rates:
+            pace.told(now, rate, call=call)
+
+    return listen
+
+
+async def _heard(
+    send: Callable[[], Awaitable[Result]], listen: Callable[[Iterable[Rate]], None]
+) -> Result:
+    token = ON_RATES.set(listen)
+    try:
+        return await send()
+    finally:
+        ON_RATES.reset(token)
 
 
 def _kind(error: LMError) -> str:

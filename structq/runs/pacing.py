@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from structq.engines.backends.servers.rates import Rate
 
 __all__ = ["Pace", "PaceLimits"]
 
@@ -35,6 +39,24 @@ class PaceLimits:
 
 
 @dataclass(kw_only=True)
+class _Budget:
+    """What is left of a rate, as the server said last, without what was started since."""
+
+    of_tokens: bool
+    left: float
+    until: float
+    whole: bool = True
+    """Whether all is there again by then; else it is tried, a call at a time."""
+
+    def wait_s(self, now: float, need: float) -> float:
+        """How long a call that needs so much must wait."""
+        if now >= self.until:
+            self.left = max(self.left, need) if not self.whole else float("inf")
+            self.until = now + _LONGEST_WAIT_S
+        return 0.0 if self.left >= need else self.until - now
+
+
+@dataclass(kw_only=True)
 class Pace:
     """One account: calls ask `may_start` and tell how they ended; times are in seconds."""
 
@@ -54,6 +76,10 @@ class Pace:
     """Time that the server did not answer, as far as it is over."""
     has_answered: bool = False
     """Whether any call was answered."""
+    n_started: int = 0
+    """Calls so far."""
+    _budgets: dict[str, _Budget] = field(default_factory=dict)
+    _n_answers: int = 0
     _wall: float | None = None
     _step: float = 1.0
     _rounds: float = _ROUNDS_BEFORE_A_TRY
@@ -77,11 +103,32 @@ class Pace:
             return None
         return max(0.0, self._not_before - now, self._rate_wait_s(now))
 
-    def start(self, now: float) -> None:
-        """A call is sent."""
+    def start(self, now: float) -> int:
+        """A call is sent; returns which it is."""
         self.in_flight += 1
+        self.n_started += 1
+        for budget in self._budgets.values():
+            budget.left -= self._need(budget)
         if self.limits.per_minute:
             self._starts.append(now)
+        return self.n_started
+
+    def told(self, now: float, rate: Rate, *, call: int) -> None:
+        """The server said what is left of one of its rates.
+
+        Args:
+            now: The time.
+            rate: What it said.
+            call: In answer to which; what was started after it is not counted there.
+        """
+        until = now + min(rate.reset_s, _LONGEST_WAIT_S)
+        budget = self._budgets[rate.name] = _Budget(
+            of_tokens=rate.of_tokens, left=rate.left, until=until,
+            whole=rate.reset_s <= _LONGEST_WAIT_S,
+        )  # fmt: skip
+        budget.left -= (self.n_started - call) * self._need(budget)
+        if budget.left < self._need(budget) and rate.reset_s >= 1:
+            self.reason = f"the account has no {rate.name} left for {rate.reset_s:,.0f} s"
 
     def succeed(self, now: float, *, started: float, n_tokens: int = 0) -> None:
         """A call was answered, well or badly: the server took it."""
@@ -90,9 +137,10 @@ class Pace:
             self.down_since = None
             self.reason = "the server is back"
         self.has_answered, self._failures, self._wait_s = True, 0, _FIRST_WAIT_S
+        self._n_answers += 1
+        self._mean_tokens += (n_tokens - self._mean_tokens) / min(self._n_answers, 100)
         if self.limits.tokens_per_minute:
             self._spent.append((now, n_tokens))
-            self._mean_tokens += (n_tokens - self._mean_tokens) / min(len(self._spent), 100)
         # Only a full window says anything about a wider one, and only calls since the last cut.
         if self.in_flight >= int(self.level) and started >= self._cut_at:
             self._grow()
@@ -161,10 +209,13 @@ class Pace:
         self.level, self.reason = level, reason
 
     def _rate_wait_s(self, now: float) -> float:
-        return max(
-            _wait_for(self._starts, self.limits.per_minute, now),
-            self._token_wait_s(now),
-        )
+        told = [budget.wait_s(now, self._need(budget)) for budget in self._budgets.values()]
+        known = _wait_for(self._starts, self.limits.per_minute, now)
+        return max(known, self._token_wait_s(now), *told)
+
+    def _need(self, budget: _Budget) -> float:
+        """What one call takes of it."""
+        return max(1.0, self._mean_tokens) if budget.of_tokens else 1.0
 
     def _token_wait_s(self, now: float) -> float:
         limit = self.limits.tokens_per_minute

@@ -26,7 +26,7 @@ from structq.runs.run import Run, RunTask
 if TYPE_CHECKING:
     from ray.data import Dataset
 
-__all__ = ["map_ray"]
+__all__ = ["Worker", "map_ray", "ray_data"]
 
 _ROW, _OUTPUT = "row", "output"
 
@@ -66,26 +66,34 @@ def map_ray(
     Raises:
         InputError: Ray is not installed.
     """
-    try:
-        import ray.data
-    except ImportError as error:
-        raise InputError('Ray is needed: pip install "structq[ray]"', field="executor") from error
+    data = ray_data()
     limits = PaceLimits(most=max(1, window // n_actors))
     gate = GateSettings(limits=limits) if settings is None else replace(settings, limits=limits)
     return dataset.map_batches(
         _Actor,
         fn_constructor_args=(program, str(Path(journal).absolute()), dict(facts or {}), gate),
-        compute=ray.data.ActorPoolStrategy(size=n_actors),
+        compute=data.ActorPoolStrategy(size=n_actors),
         batch_size=batch_rows,
         num_cpus=num_cpus,
         batch_format="numpy",
-        max_restarts=-1,
-        max_task_retries=-1,
     )
 
 
-class _Actor:
-    """Finishes batches of rows; one LM and one journal for all of them."""
+def ray_data() -> Any:
+    """The package ``ray.data``.
+
+    Raises:
+        InputError: Ray is not installed.
+    """
+    try:
+        import ray.data
+    except ImportError as error:
+        raise InputError('Ray is needed: pip install "structq[ray]"', field="executor") from error
+    return ray.data
+
+
+class Worker:
+    """Finishes rows in an actor; one LM and one journal for all of them."""
 
     def __init__(
         self, program: Any, folder: str, facts: dict[str, Any], settings: GateSettings
@@ -95,15 +103,19 @@ class _Actor:
         Path(folder).mkdir(parents=True, exist_ok=True)
         self.journal = _SharedJournal(Path(folder), facts)
 
-    def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+    def run(self, path: str, shape: str = "") -> Run:
+        """A run over some rows, which knows what all other actors have answered."""
         self.journal.look_around()
-        rows = [Row(line=i + 1, values=values) for i, values in enumerate(_rows_of(batch))]
-        run = Run(
-            task=self.task,
-            gate=Gate(self.settings),
-            path="dataset",
-            journal=self.journal,  # type: ignore[arg-type]
+        journal: Any = self.journal
+        return Run(
+            task=self.task, gate=Gate(self.settings), path=path, journal=journal, shape=shape
         )
+
+
+class _Actor(Worker):
+    def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        run = self.run("dataset")
+        rows = [Row(line=i + 1, values=values) for i, values in enumerate(_rows_of(batch))]
         numbers = [_number(row.values) for row in rows]
         outputs: dict[int, str] = {}
         for finished in run.finished(_once(zip(numbers, rows, strict=True))):

@@ -11,7 +11,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from queue import SimpleQueue
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from structq.data import Row, to_line
 from structq.errors import ResumeError
@@ -22,7 +22,7 @@ from structq.runs.gate import Gate, RowClock
 from structq.runs.prices import dollars
 from structq.runs.rows import Finished, Values, finished_row, refused_row
 
-__all__ = ["Run", "RunTask"]
+__all__ = ["Run", "RunTask", "digest_of"]
 
 
 class RunTask(Protocol):
@@ -103,6 +103,8 @@ class Run:
     ordered: bool = False
     n_ahead: int = 10_000
 
+    ENDING: ClassVar[str] = "finishing the calls in flight"
+    """What the first Ctrl-C does."""
     n_read: int = 0
     """Rows read so far."""
     n_resumed: int = 0
@@ -221,21 +223,32 @@ class Run:
         self._changed()
 
     async def _finish(self, item: _Numbered, emit: Callable[[Finished], None]) -> None:
-        row, number = item.row, item.number
-        digest = _digest(row.values)
-        if (earlier := self._earlier(number, digest, row)) is not None:
+        finished = self.without_asking(item.number, item.row)
+        if finished is None:
+            values = await self._values(item.number, item.row)
+            finished = finished_row(item.row, values, self.path, item.number)
+            self._keep(finished, digest_of(item.row.values))
+        emit(finished)
+
+    def without_asking(self, number: int, row: Row) -> Finished | None:
+        """The row, where an earlier run has finished it or nobody can be asked about it.
+
+        Raises:
+            ResumeError: The row is another than in the journal.
+        """
+        digest = digest_of(row.values)
+        finished = self._earlier(number, digest, row)
+        if finished is not None:
             self.n_resumed += 1
-            emit(earlier)
-            return
-        if row.error is not None:
+        elif row.error is not None:
             finished = refused_row(row, row.error, self.task.output_columns, number)
-        else:
-            values = await self._values(number, row)
-            finished = finished_row(row, values, self.path, number)
+            self._keep(finished, digest)
+        return finished
+
+    def _keep(self, finished: Finished, digest: bytes) -> None:
         if self.journal is not None:
             state = RowState(digest=digest, shape=self.shape, cause=finished.cause)
-            self.journal.finish_row(number, state, to_line(finished.values))
-        emit(finished)
+            self.journal.finish_row(finished.number, state, to_line(finished.values))
 
     async def _values(self, number: int, row: Row) -> Values:
         answers = {} if self.journal is None else self.journal.answers(number)
@@ -276,7 +289,8 @@ def account_of(lm: Any) -> tuple[str, str]:
     return (str(getattr(lm, "model", "")), str(getattr(lm, "kwargs", {}).get("api_base") or ""))
 
 
-def _digest(values: Mapping[str, Any]) -> bytes:
+def digest_of(values: Mapping[str, Any]) -> bytes:
+    """What tells a row as it was read from another one."""
     text = json.dumps(values, sort_keys=True, default=repr, ensure_ascii=False)
     return blake2b(text.encode("utf8", "surrogatepass"), digest_size=16).digest()
 

@@ -67,8 +67,20 @@ class RunSettings(Settings):
     shard: Annotated[str | None, Shown("I/N")] = Field(
         default=None, description="Only part I of N; `structq merge` puts the parts together."
     )
+    executor: Literal["local", "ray"] = Field(
+        default="local",
+        description="ray: the rows go to actors of Ray Data (structq[ray]), each with an LM of its "
+        "own; RAY_ADDRESS names a cluster whose machines all see the folder of the journal.",
+    )
+    actors: int = Field(default=2, ge=1, description="Actors of Ray, which share the window.")
     dry_run: bool = Field(
         default=False, description="Show the first prompts, the calls and their cost; ask nothing."
+    )
+    judge_check: int | None = Field(
+        default=None,
+        ge=1,
+        description="Score so many rows again at the end, their responses in the opposite order, "
+        "and say whether the order decides.",
     )
     summary: Annotated[str | None, Shown("PATH")] = Field(
         default=None, description="Where the summary is written as JSON."

@@ -205,9 +205,9 @@ def test_the_lm_gets_the_options_that_were_given(call):
     call("evolve", "in.jsonl", "-o", "out.jsonl", "--lm", "nano")
     warm = ("--temperature", 0.5, "--max-tokens", 9, "--seed", 7)
     call("evolve", "in.jsonl", "-o", "out.jsonl", "--lm", "x/y", *warm)
-    # The run itself asks again, and knows the pace.
-    sampled = {"temperature": 0.5, "max_tokens": 9, "seed": 7, "num_retries": 0}
-    assert call.lms == [("nano", {}), ("x/y", sampled)]
+    # The run itself keeps answers, asks again, and knows the pace.
+    sampled = {"temperature": 0.5, "max_tokens": 9, "seed": 7, "num_retries": 0, "cache": False}
+    assert call.lms == [("nano", {"cache": False}), ("x/y", sampled)]
 
 
 def test_the_seed_fixes_the_mutations(call):

@@ -168,3 +168,49 @@ def test_a_full_disk_loses_nothing_that_was_there(tmp_path):
     with Journal(path, FACTS) as journal:
         assert journal.answers(0) == {b"k": 1}
     assert os.path.getsize(path) > 0
+
+
+def test_a_finished_row_is_there_at_once_for_whoever_asks(tmp_path):
+    state = RowState(digest=b"d", shape="", cause=None)
+    with Journal(tmp_path / "j", {}) as journal:
+        for row in range(3):
+            journal.finish_row(row, state, str(row))
+        assert journal.n_finished() == 3
+        journal.finish_row(3, state, "3")
+        assert list(journal.outputs()) == [(row, str(row)) for row in range(4)]
+    with Journal(tmp_path / "j", {}) as journal:
+        assert journal.n_finished() == 4
+
+
+def test_rows_are_committed_with_the_next_answer_and_failed_ones_at_once(tmp_path):
+    def committed():
+        copy = tmp_path / "copy"
+        for end in ("", "-wal"):
+            (tmp_path / f"copy{end}").write_bytes((tmp_path / f"j{end}").read_bytes())
+        with Journal(copy, {}) as other:
+            return other.n_finished()
+
+    with Journal(tmp_path / "j", {}) as journal:
+        journal.finish_row(0, RowState(digest=b"d", shape="", cause=None), "{}")
+        assert committed() == 0
+        journal.keep_answer(1, b"k", {})
+        assert committed() == 1
+        journal.finish_row(2, RowState(digest=b"d", shape="", cause="LMError: no"), "{}")
+        assert committed() == 2
+
+
+def test_a_journal_takes_over_what_another_has_and_it_has_not(tmp_path):
+    state = RowState(digest=b"d", shape="", cause=None)
+    with Journal(tmp_path / "a", {"lm": "x"}) as one, Journal(tmp_path / "b", {"lm": "x"}) as two:
+        for journal, name in ((one, "one"), (two, "two")):
+            journal.keep_answer(0, b"k", name)
+        two.keep_answer(1, b"k", "two")
+        two.finish_row(1, state, "two")
+        with pytest.raises(InputError, match="in use"):
+            one.absorb(tmp_path / "b")
+    with Journal(tmp_path / "a", {"lm": "x"}) as one:
+        one.absorb(tmp_path / "b")
+        assert (one.answers(0), one.answers(1)) == ({b"k": "one"}, {b"k": "two"})
+        assert list(one.outputs()) == [(1, "two")]
+    with Journal(tmp_path / "c", {"lm": "y"}) as other, pytest.raises(ResumeError):
+        other.absorb(tmp_path / "b")

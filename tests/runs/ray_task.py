@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from pathlib import Path
 
@@ -18,6 +19,7 @@ def make_task(counts: str, die: str) -> structq.EvolveAndScore:
     def script(request):
         with mine.open("ab") as file:
             file.write(b".")
+        time.sleep(0.05)
         if die and mine.stat().st_size == 20 and not died.exists():
             died.write_bytes(b"")
             os._exit(1)

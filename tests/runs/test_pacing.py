@@ -5,6 +5,7 @@ import heapq
 import numpy as np
 import pytest
 
+from structq.engines.backends.servers.rates import Rate
 from structq.runs import Pace, PaceLimits
 
 
@@ -135,3 +136,49 @@ def test_a_long_wait_that_a_server_asks_for_holds_all_calls_up_to_a_limit(asked,
     pace.start(0.0)
     pace.refuse(0.0, started=0.0, retry_after_s=asked)
     assert pace.wait_s(0.0) == waits
+
+
+def told(pace, now, name="requests", *, left, reset_s, call=None):
+    rate = Rate(name=name, left=left, reset_s=reset_s)
+    pace.told(now, rate, call=pace.n_started if call is None else call)
+
+
+def test_no_call_starts_while_the_account_has_nothing_left():
+    pace = Pace(limits=PaceLimits(most=10))
+    told(pace, 0.0, left=0, reset_s=20.0)
+    assert pace.wait_s(5.0) == pytest.approx(15)
+    assert pace.reason == "the account has no requests left for 20 s"
+    assert pace.wait_s(20.0) == 0
+
+
+def test_what_was_started_since_counts_against_what_is_left():
+    pace = Pace(limits=PaceLimits(most=10))
+    first = pace.start(0.0)
+    for _ in range(3):
+        pace.start(0.1)
+    told(pace, 1.0, left=5, reset_s=30.0, call=first)
+    for _ in range(2):
+        assert pace.wait_s(1.0) == 0
+        pace.start(1.0)
+    assert pace.wait_s(1.0) == pytest.approx(30)
+    told(pace, 2.0, left=7, reset_s=29.0, call=first + 5)
+    assert pace.wait_s(2.0) == 0
+
+
+def test_tokens_that_are_left_are_counted_in_mean_calls():
+    pace = Pace(limits=PaceLimits(most=10))
+    pace.succeed(0.0, started=pace.start(0.0) - 1.0, n_tokens=400)
+    told(pace, 0.0, "tokens", left=1000, reset_s=10.0)
+    for _ in range(2):
+        assert pace.wait_s(1.0) == 0
+        pace.start(1.0)
+    assert pace.wait_s(1.0) == pytest.approx(9)
+
+
+def test_a_rate_that_is_whole_only_tomorrow_is_tried_a_call_at_a_time():
+    pace = Pace(limits=PaceLimits(most=10))
+    told(pace, 0.0, "requests-day", left=0, reset_s=86_400.0)
+    assert pace.wait_s(0.0) == 60
+    assert pace.wait_s(60.0) == 0
+    pace.start(60.0)
+    assert pace.wait_s(60.0) == 60

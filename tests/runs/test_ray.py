@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from structq.errors import InputError
 from structq.runs import map_ray
+from tests.cli.served import wait_until
 from tests.runs.test_run import make_rows, run
 
 pytestmark = pytest.mark.slow
@@ -81,3 +83,25 @@ def test_without_ray_the_error_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match=r'pip install "structq\[ray\]"'):
         map_ray(None, lambda: None, journal=tmp_path)
+
+
+def test_a_driver_that_is_killed_and_started_again_repeats_what_was_in_flight_at_most(tmp_path):
+    (tmp_path / "counts").mkdir()
+    code = SCRIPT.format(
+        root=str(ROOT), n=64, counts=str(tmp_path / "counts"), die="", journal=str(tmp_path / "j")
+    )
+    first = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", code],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT,
+    )  # fmt: skip
+    wait_until(lambda: n_calls(tmp_path) > 40, timeout_s=200)
+    first.kill()
+    first.wait()
+    # Its actors end with it, a moment later.
+    n_before = -1
+    while n_before != n_calls(tmp_path):
+        n_before = n_calls(tmp_path)
+        time.sleep(3)
+    rows, done = run_ray(tmp_path, n=64)
+    assert len(rows) == 64, done.stderr[-2000:]
+    assert n_before < 3 * 64 <= n_calls(tmp_path) <= 3 * 64 + 8

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from dspy import lm15
 
 from structq.engines.backends.servers.faults import fault_of, masked, retries, retry_after_s
+from structq.engines.backends.servers.rates import ON_RATES, rates_of
 from structq.loops import is_ours
 
 if TYPE_CHECKING:
@@ -167,6 +168,8 @@ async def _once(
                 url, data=body, headers=sent, allow_redirects=False,
             ) as reply,
         ):  # fmt: skip
+            if (on_rates := ON_RATES.get()) is not None and (rates := rates_of(reply.headers)):
+                on_rates(rates)
             content = await _read(reply, limits.max_bytes)
             if reply.status == 200:
                 return content
