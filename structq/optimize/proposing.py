@@ -95,7 +95,6 @@ class Writers:
 
     Attributes:
         n_asked: Texts that were asked for.
-        news: How often, of late, a text had a sentence that nobody had written before.
     """
 
     def __init__(
@@ -109,7 +108,7 @@ class Writers:
         history: list[str],
         task: str,
     ) -> None:
-        self.n_asked, self.news = 0, 1.0
+        self.n_asked = 0
         self._proposers, self._pool, self._frames = proposers, pool, frames
         self._shared, self._most, self._history, self._task = shared, most, history, task
         self._asked = np.zeros(len(proposers))
@@ -144,11 +143,7 @@ class Writers:
             for (who, part, job, _), reply in zip(fit, answers.replies, strict=False):
                 if (prompt := _advance(job, reply, (who, part), texts)) is not None:
                     jobs.append((who, part, job, prompt))
-        found, n_known = [], len(self._pool.units)
-        for who, part, text in texts:
-            found.append(self._admit(who, part, text, best, account))
-        n_new = min(len(self._pool.units) - n_known, len(parts))
-        self.news += (n_new / len(parts) - self.news) * min(1.0, 0.1 * len(parts))
+        found = (self._admit(who, part, text, best, account) for who, part, text in texts)
         return [program for program in found if program is not None]
 
     def _choose(self, posterior: Posterior, rng: np.random.Generator) -> int:

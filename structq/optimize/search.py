@@ -44,6 +44,8 @@ class SearchSettings:
     """Programs in a batch."""
     n_fresh: int = 3
     """Of them, new texts as they were proposed."""
+    n_neighbours: int = 12
+    """Of so many new texts and texts like the best the most promising are tried."""
     max_sentences: int = 14
     """Most sentences after the purpose sentence."""
     proposal_share: float = 0.08
@@ -240,8 +242,6 @@ class _Run:
         share = first + (1 - first) * min(1.0, self.account.spent / most)
         while not self.account.stopped:
             due = min(int(whole * share) - self.writers.n_asked, most - self.account.spent, 8)
-            # Who has nothing new to say is seldom asked.
-            due = int(self.rng.binomial(max(due, 0), max(self.writers.news, 0.1)))
             if due < 1:
                 return
             parts = self.rng.choice(np.flatnonzero(self.shares), due).tolist()
@@ -262,11 +262,14 @@ class _Run:
     def _choose_arms(self) -> list[Program]:
         """The best so far, what was just proposed, and what may be better."""
         arms = dict.fromkeys([self.best])
-        worths = self.posterior.worths(self.fresh, self.shares)
-        order = [self.fresh[i] for i in np.argsort(-worths, kind="stable")]
+        n_more = self.settings.n_neighbours - len(self.fresh)
+        texts = list(dict.fromkeys([*self.fresh, *(self._neighbour() for _ in range(n_more))]))
+        worths = self.posterior.worths(texts, self.shares)
+        order = [texts[i] for i in np.argsort(-worths, kind="stable")]
         arms.update(dict.fromkeys(order[: self.settings.n_fresh]))
         # Texts that nobody got round to are forgotten: their sentences are not.
-        self.fresh = order[self.settings.n_fresh :][: self.settings.n_arms]
+        left = {*order[self.settings.n_fresh :]}
+        self.fresh = [text for text in self.fresh if text in left][: self.settings.n_arms]
         wanted = self.settings.n_arms - len(arms)
         tried = self._tried(12)
         surprise = self.posterior.surprise()
@@ -282,6 +285,19 @@ class _Run:
                 arms[tuple(tuple(sorted({*units, unit})) for units in self.seed)] = None
             arms[self.seed] = None
         return [arm for arm in arms if arm == self.best or renders(self.pool, arm)]
+
+    def _neighbour(self) -> Program:
+        """Most of the best, and one to three sentences more: what a proposer would write."""
+        usable = [i for i, unit in enumerate(self.pool.units) if unit.head_of is None]
+        n_new = min(int(self.rng.integers(1, 4)), len(usable))
+        new = self.rng.choice(usable, n_new, replace=False).tolist() if usable else []
+        old = sorted({i for units in self.best for i in units})
+        gone = {*old} - {*self.rng.permutation(old).tolist()[: int(self.rng.integers(5))]}
+        part = None if len(self.groups) > 1 else int(self.rng.integers(len(self.best)))
+        return tuple(
+            units if part not in (None, p) else tuple(sorted({*units, *new} - (gone - {*new})))
+            for p, units in enumerate(self.best)
+        )
 
     def _tried(self, n: int) -> list[Program]:
         """Whole texts that did best, each in every place it may stand in."""

@@ -13,7 +13,7 @@ from structq.errors import InputError, ResumeError
 from structq.journal.fingerprint import UnknownError, fingerprint
 from structq.modules import QualityScorer
 from structq.optimize import QualityGain, TemplateOptimizer
-from structq.optimize.proposers import Crossover, Library
+from structq.optimize.proposers import Library
 from tests.optimize.searches import make_rows, make_student, small_search
 from tests.scripted import ScriptedEngine, make_lm
 
@@ -159,12 +159,6 @@ def test_a_name_of_ones_own_decides(tmp_path):
     compile_with(other, tmp_path / "c", metric_name="length")
     with pytest.raises(ResumeError, match="metric"):
         compile_with(one, tmp_path / "c", metric_name="another")
-
-
-@pytest.mark.parametrize("proposer", ["crossover", ["crossover"], Crossover(), [Crossover()]])
-def test_crossover_alone_is_refused_however_it_is_given(proposer):
-    with pytest.raises(InputError, match="joins texts that others proposed"):
-        TemplateOptimizer(PAIRS["lambdas"][0], max_lm_calls=9, proposer=proposer)
 
 
 def test_proposers_of_other_settings_are_told_apart(tmp_path):

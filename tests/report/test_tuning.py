@@ -3,8 +3,8 @@
 import re
 
 import pytest
-
 from structq.optimize.journal import Journal
+
 from structq.optimize.trials import Outcome, Trial
 from structq.report import write_report
 from structq.report.sources import open_sources
