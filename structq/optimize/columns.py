@@ -23,6 +23,8 @@ GROUPS = ("author", "words", "bend", "sentence", "specific", "pair", "text")
 WORD_UNIT, BEND_UNIT = 10.0, 10.0
 _MOST = {"sentence": 80, "specific": 12, "pair": 200, "text": 40}
 _FEWEST_SEEN = 3
+_FEWEST_FOR_PAIRS = 300
+"""Below so many trials, pairs explain noise alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +145,9 @@ def choose_columns(
         units=tuple(units),
         sentences=sentences,
         special=tuple(sorted(specific)),
-        pairs=tuple(sorted(_often(pairs, _MOST["pair"]))),
+        pairs=tuple(sorted(_often(pairs, _MOST["pair"])))
+        if sum(seen.values()) >= _FEWEST_FOR_PAIRS
+        else (),
         texts=_often(texts, _MOST["text"]),
     )
 

@@ -73,7 +73,10 @@ class Store:
     def keep_outcome(self, key: bytes, outcome: Outcome, row: bytes) -> None:
         """One trial has its outcome."""
         facts = {name: getattr(outcome, name) for name in _FACTS}
-        asked = {"texts": outcome.trial.texts, "row": blake2b(row, digest_size=16).hexdigest()}
+        asked = {
+            "texts": outcome.trial.texts, "split": outcome.trial.split,
+            "row": blake2b(row, digest_size=16).hexdigest(),
+        }  # fmt: skip
         self._keep(_TRIALS, key, {**asked, **facts})
 
     def reply(self, step: int, place: int) -> Reply | None:

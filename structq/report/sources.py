@@ -121,12 +121,13 @@ def _add(path: str, found: Sources, stack: ExitStack) -> None:
     if journal is not None:
         opened, goes_on = stack.enter_context(journal_as_it_is(journal))
         name = place.name.removesuffix(".journal")
+        if opened.facts().get("module") == "structq optimize":
+            found.searches.append((name, list(_of_search(opened))))
+            return
         found.runs.append(RunSource(name=name, path=path, journal=opened, goes_on=goes_on))
         return
     first = None if place.is_dir() or not place.exists() else _first_object(place)
-    if first is not None and first.get("journal") == "structq optimize":
-        found.searches.append((place.name, _lines(place)))
-    elif first is not None and "settings" in first and "metadata" in first:
+    if first is not None and "settings" in first and "metadata" in first:
         raise InputError(
             f"RUN: {path!r} is a tuned program, which holds no trials (name the file that "
             "structq optimize --checkpoint kept)",
@@ -136,6 +137,26 @@ def _add(path: str, found: Sources, stack: ExitStack) -> None:
         found.checks.append((place.name, first))
     else:
         found.runs.append(RunSource(name=place.name, path=path, journal=None))
+
+
+def _of_search(journal: Journal) -> Iterator[dict[str, Any]]:
+    """What is tuned and how, the trials, the proposals, and the verdict where there is one."""
+    facts = journal.facts()
+    seed = facts.get("mutation_templates") or facts.get("instructions")
+    yield {"config": {**facts, "mutation_templates": seed}}
+    for place, trial in enumerate(journal.answers(0).values()):
+        told = {k: trial[k] for k in ("split", "row", "gain", "failure")}
+        for part, (name, text) in enumerate(trial["texts"]):
+            n_calls = 0 if part else trial["n_calls"]
+            yield {
+                "step": part, "place": place, "mutation": name, "template": text,
+                "n_calls": n_calls, **told,
+            }  # fmt: skip
+    for place, (reply, n_calls) in enumerate(journal.answers(1).values()):
+        yield {"step": 0, "place": place, "reply": reply, "n_calls": n_calls}
+    if (found := journal.notes().get("optimization")) and not found["interrupted"]:
+        finding = found["finding"]
+        yield {"note": {**finding["verdict"], "best": {"templates": finding["best"]}}}
 
 
 def _settings_of(program: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -161,12 +182,3 @@ def _first_object(place: Path) -> dict[str, Any] | None:
                 continue
             return values if isinstance(values, dict) else None
     return None
-
-
-def _lines(place: Path) -> list[dict[str, Any]]:
-    """The lines of a journal that only grows; a last one that is not whole yet is left."""
-    whole, _, _ = place.read_bytes().rpartition(b"\n")
-    try:
-        return [json.loads(line) for line in whole.splitlines()]
-    except ValueError as error:
-        raise InputError(f"RUN: {str(place)!r} is damaged: {error}", field="run") from error

@@ -10,6 +10,7 @@ import pytest
 from structq.data import SCORING, read_rows
 from structq.evaluation.labels import labels_of
 from structq.modules.shown import EvolvePrompts
+from structq.optimize.store import Store
 from structq.report import write_report
 from tests.report.browser import chromium
 from tests.report.made import FACTS, random_rows, row, write_journal
@@ -420,13 +421,11 @@ def test_print_leaves_out_what_cannot_be_pressed(opened, made):
 
 def test_a_search_for_templates_shows_what_changed(opened, tmp_path):
     path = tmp_path / "tune"
-    config = {"mutation_templates": {"details": "Add an example."}}
-    best = {"templates": {"details": "Add an example. Keep it short."}}
-    lines = [
-        {"journal": "structq optimize", "version": 1, "config": config},
-        {"note": {"accepted": True, "reason": "better", "best": best}},
-    ]
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    seed, best = {"details": "Add an example."}, {"details": "Add an example. Keep it short."}
+    verdict = {"accepted": True, "reason": "better"}
+    finding = {"seed": seed, "best": best, "verdict": verdict}
+    with Store(path, {"mutation_templates": seed}) as store:
+        store.note("optimization", {"interrupted": False, "finding": finding})
     page = opened(path)
     assert page.locator(".texts ins").all_text_contents() == [" Keep it short."]
     assert "Proven better" in page.locator(".search .lead").text_content()

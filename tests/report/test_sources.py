@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from structq.errors import InputError
+from structq.optimize.store import Store
 from structq.report import write_report
 from structq.report.sources import open_sources
 from tests.report.made import block, row, sentences, write_journal
@@ -46,42 +47,29 @@ def test_an_output_without_a_journal_has_rows_alone(tmp_path):
 
 
 def test_each_kind_is_known_by_what_it_holds(tmp_path):
-    head = {"journal": "structq optimize", "version": 1, "config": {}}
-    search = written(tmp_path / "tune", [head, {"note": {"accepted": False, "reason": "x"}}])
+    search = tmp_path / "tune"
+    with Store(search, {"mutation_templates": {}}):
+        pass
     check = written(tmp_path / "check.json", {"kind": "judge-check"}, lines=False)
     run = written(tmp_path / "out.jsonl", ROWS)
     assert kinds(search, check, run) == (1, 1, 1)
 
 
-def test_a_search_whose_last_line_is_cut_off_is_read_up_to_it(tmp_path):
-    path = tmp_path / "tune"
-    written(path, [{"journal": "structq optimize", "version": 1, "config": {}}])
-    with path.open("a") as file:
-        file.write('{"step": 1, "pla')
-    with open_sources([str(path)]) as found:
-        assert len(found.searches[0][1]) == 1
-
-
 def refused(tmp_path):
     tuned = written(tmp_path / "tuned.json", {"settings": {}, "metadata": {}}, lines=False)
-    damaged = tmp_path / "damaged"
-    damaged.write_text('{"journal": "structq optimize"}\n{"step": \n{}\n')
     text = tmp_path / "text.jsonl"
     text.write_text("no rows\n")
     missing = tmp_path / "missing.jsonl"
     run = written(tmp_path / "run.jsonl", ROWS)
     return {
         "a tuned program": ([tuned], "holds no trials"),
-        "a damaged search": ([damaged], "is damaged"),
         "text": ([text], "text.jsonl:1"),
         "nothing there": ([missing], "missing.jsonl"),
         "three runs": ([run, run, run], "3 runs"),
     }
 
 
-@pytest.mark.parametrize(
-    "kind", ["a tuned program", "a damaged search", "text", "nothing there", "three runs"]
-)
+@pytest.mark.parametrize("kind", ["a tuned program", "text", "nothing there", "three runs"])
 def test_what_cannot_be_read_is_named(tmp_path, kind):
     paths, message = refused(tmp_path)[kind]
     with pytest.raises(InputError, match=message), open_sources([str(path) for path in paths]):

@@ -3,8 +3,9 @@
 import re
 
 import pytest
-from structq.optimize.journal import Journal
 
+from structq.optimize.result import Finding, Optimization, Verdict
+from structq.optimize.store import Store
 from structq.optimize.trials import Outcome, Trial
 from structq.report import write_report
 from structq.report.sources import open_sources
@@ -16,27 +17,32 @@ BEST = {"details": "Add an example. Keep it short.", "depth": "Say why <b>."}
 
 
 def outcome(text, row, gain, split="val", failure=None, mutation="details"):
-    trial = Trial(mutation=mutation, text=text, split=split, row=row)
+    trial = Trial(texts=((mutation, text),), split=split, row=row)
     evolved = None if failure else "x"
     return Outcome(trial=trial, gain=gain, n_calls=2, evolved=evolved, failure=failure)
 
 
 def search(path, *, note=True):
     """Two rows on which the best template gains 0.5 and 1.5 more than the first one."""
-    config = {"mutation_templates": SEED, "max_lm_calls": 50}
-    with Journal(path, config) as journal:
-        journal.add_reply(1, 0, ("Keep it short.", 1))
-        journal.add_outcome(1, 1, outcome(SEED["details"], 0, 0.25, "train"))
-        journal.add_outcome(1, 2, outcome(SEED["details"], 1, -1.0, "train", "cut off"))
-        for place, (text, row, gain) in enumerate(
-            ((SEED["details"], 0, 0.5), (SEED["details"], 1, 0.0), (SEED["details"], 2, 9.0),
-             (BEST["details"], 0, 1.0), (BEST["details"], 1, 1.5))
-        ):  # fmt: skip
-            journal.add_outcome(2, place, outcome(text, row, gain))
-        journal.end_step(2, seconds=1.0, stop=False)
+    found = [
+        outcome(SEED["details"], 0, 0.25, "train"),
+        outcome(SEED["details"], 1, -1.0, "train", "cut off"),
+        outcome(SEED["details"], 0, 0.5), outcome(SEED["details"], 1, 0.0),
+        outcome(SEED["details"], 2, 9.0), outcome(BEST["details"], 0, 1.0),
+        outcome(BEST["details"], 1, 1.5),
+    ]  # fmt: skip
+    verdict = Verdict(accepted=True, reason="better on 2 rows")
+    finding = Finding(seed=SEED, best=BEST, verdict=verdict)
+    result = Optimization(finding=finding, n_calls=15, max_lm_calls=50, seconds=1.0)
+    with Store(path, {"mutation_templates": SEED, "max_lm_calls": 50}) as store:
+        store.keep_reply(1, 0, ("Keep it short.", 1))
+        for place, one in enumerate(found):
+            store.keep_outcome(
+                b"%d" % place, one, b"%s%d" % (one.trial.split.encode(), one.trial.row)
+            )
+        store.keep_end(2, seconds=1.0, stop=False)
         if note:
-            journal.note(reason="better on 2 rows", accepted=True,
-                         best={"templates": BEST, "weights": None})  # fmt: skip
+            store.note("optimization", result.to_json())
     return str(path)
 
 
