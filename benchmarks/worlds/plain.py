@@ -90,7 +90,10 @@ def _accepted(
 
 
 class _Sentences:
-    """The posterior of what sentences add, from trials of templates that have them."""
+    """The posterior of what sentences add, from trials of templates that have them.
+
+    A sentence's worth has a third of the noise's deviation before anything is known of it.
+    """
 
     n_most = 8
 
@@ -98,45 +101,45 @@ class _Sentences:
         self.leads = {name: split(text)[0] for name, text in seeds.items()}
         self.known: list[str] = []
         self._random = np.random.default_rng([seed, 12])
-        self._trials: list[tuple[str, frozenset[str]]] = []
+        self._at = {name: place for place, name in enumerate(seeds)}
+        self._precision = np.eye(len(seeds))
+        self._n_trials, self._sums = np.zeros(len(seeds)), np.zeros(len(seeds))
         self._gains: list[float] = []
         for text in seeds.values():
             self.learn_of(text)
 
     def learn_of(self, text: str) -> None:
-        self.known += [one for one in dict.fromkeys(split(text)[1]) if one not in self.known]
+        for sentence in split(text)[1]:
+            if sentence not in self._at:
+                self._at[sentence] = len(self._at)
+                self.known.append(sentence)
+                self._precision = np.pad(self._precision, (0, 1))
+                self._precision[-1, -1] = 9.0
+                self._n_trials, self._sums = np.pad((self._n_trials, self._sums), ((0, 0), (0, 1)))
 
     def add(self, name: str, text: str, gain: float) -> None:
-        self._trials.append((name, frozenset(split(text)[1])))
+        at = [self._at[one] for one in dict.fromkeys([name, *split(text)[1]])]
+        self._precision[np.ix_(at, at)] += 1.0
+        self._n_trials[at] += 1.0
+        self._sums[at] += gain
         self._gains.append(gain)
 
     def drawn(self, name: str) -> str:
-        mean, precision, sd = self._posterior()
-        root = np.linalg.cholesky(precision)
-        noise = np.linalg.solve(root.T, self._random.standard_normal(len(mean)))
-        return self._written(name, mean + sd * noise)
+        root = np.linalg.cholesky(self._precision)
+        noise = np.linalg.solve(root.T, self._random.standard_normal(len(root)))
+        return self._written(name, self._mean() + np.std(self._gains) * noise)
 
     def best(self, name: str) -> str:
-        return self._written(name, self._posterior()[0])
+        return self._written(name, self._mean())
 
     def _written(self, name: str, worth: np.ndarray) -> str:
         own = worth[len(self.leads) :]
         order = [k for k in np.argsort(-own) if own[k] > 0][: self.n_most]
         return " ".join([self.leads[name], *(self.known[k] for k in order)])
 
-    def _posterior(self) -> tuple[np.ndarray, np.ndarray, float]:
-        """Mean, precision over the noise's, and the noise's deviation.
-
-        A sentence's worth has a third of that deviation before anything is known of it.
-        """
-        names, gains = list(self.leads), np.array(self._gains)
-        x = np.zeros((len(gains), len(names) + len(self.known)))
-        at = {sentence: len(names) + k for k, sentence in enumerate(self.known)}
-        for k, (name, sentences) in enumerate(self._trials):
-            x[k, [names.index(name), *(at[sentence] for sentence in sentences)]] = 1.0
-        centre = gains.mean()
-        precision = x.T @ x + np.diag([1.0] * len(names) + [9.0] * len(self.known))
-        return np.linalg.solve(precision, x.T @ (gains - centre)), precision, float(gains.std())
+    def _mean(self) -> np.ndarray:
+        sums = self._sums - np.mean(self._gains) * self._n_trials
+        return np.linalg.solve(self._precision, sums)
 
 
 def split(text: str) -> tuple[str, Sequence[str]]:

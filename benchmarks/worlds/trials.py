@@ -37,7 +37,7 @@ class Trials:
     def __init__(self, world: World, metric: str, calls: int) -> None:
         self.world, self.calls, self.cost = world, calls, METRICS[metric]
         self.metric = metric_of(world, metric)
-        self._modules: dict[tuple[str, str], Any] = {}
+        self._student = world.student()
 
     def left(self, reserved: int = 0) -> int:
         """LM calls that may still be made if some are kept back."""
@@ -45,13 +45,10 @@ class Trials:
 
     def gain(self, mutation: str, template: str, row: Mapping[str, str]) -> float:
         """The metric of one evolution."""
-        key = (mutation, template)
-        if key not in self._modules:
-            module = self.world.student()
-            predictor = module.mutations[mutation]
+        predictor = self._student.mutations[mutation]
+        if predictor.signature.instructions != template:
             predictor.signature = predictor.signature.with_instructions(template)
-            self._modules[key] = module
-        evolved = self._modules[key](**row, mutation=mutation)
+        evolved = self._student(**row, mutation=mutation)
         return float(self.metric(dspy.Example(**row), evolved))
 
 
