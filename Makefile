@@ -7,15 +7,15 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test test-all test-pythons test-bounds lint docs bench clean
 
-demo: $(VENV)/.run-installed  ## evolve and score example rows on smollm2, which it fetches; LM=nano fetches nothing
+demo: $(VENV)/.run-installed  ## evolve and score example rows on smollm2, which it fetches, and report; LM=nano fetches nothing
 	$(BIN)/structq demo -o demo_out/responses.jsonl $(if $(LM),--lm $(LM))
 
 test: $(VENV)/.dev-installed  ## the tests that take a minute or two, on two cores
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not torch and not real"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not torch and not real and not browser"
 
-test-all: test $(VENV)/.torch-installed  ## then the slow ones and those that need torch or smollm2
+test-all: test $(VENV)/.torch-installed  ## then the slow ones and those that need torch, smollm2 or a browser
 	$(BIN)/structq pull smollm2
-	$(BIN)/python -m pytest -m "slow or torch or real"
+	$(BIN)/python -m pytest -m "slow or torch or real or browser"
 
 test-pythons:  ## `make test` on each Python of PYTHONS="3.11 3.12 3.13", each in an environment of its own
 	.ci/test-pythons $(PYTHONS)
@@ -54,5 +54,5 @@ $(VENV)/.docs-installed: pyproject.toml | $(VENV)/bin/python
 	@touch $@ $(VENV)/.run-installed
 
 $(VENV)/.torch-installed: $(VENV)/.dev-installed
-	$(PIP) -e ".[test-torch]"
+	$(PIP) -e ".[test-torch,test-browser]"
 	@touch $@

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loopback import latency_of, loopback, stats_of
+from parts.loopback import latency_of, loopback, stats_of
 
 ROOT = Path(__file__).parents[1]
 DISTILABEL = ("distilabel==1.5.3", "requests", "instructor", "openai")
@@ -192,7 +192,7 @@ def latency(full: bool, environment: Path | None) -> Iterator[str]:
         )
     if environment is not None:
         with loopback(**told) as address:
-            script = str(Path(__file__).with_name("distilabel_evolve.py"))
+            script = str(Path(__file__).parent / "parts" / "distilabel_evolve.py")
             python = str(environment / "bin" / "python")
             out = subprocess.run(
                 [python, script, address, str(n_rows), "50"], capture_output=True, check=True

@@ -51,6 +51,11 @@ class JudgmentClient:
         return str(self.lm.model)
 
     @property
+    def cache(self) -> bool:
+        """Whether the LM keeps its answers: what ``dspy.experimental.ReAnchor`` wants to know."""
+        return bool(getattr(self.lm, "cache", False))
+
+    @property
     def history(self) -> list[Any]:
         """The calls of the LM."""
         return list(self.lm.history)

@@ -49,6 +49,8 @@ def imported(folder):
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module.partition(".")[0])
+            elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "library":
+                found.add(node.args[0].value.partition(".")[0])
     return found - sys.stdlib_module_names - {"structq", "training"}
 
 
@@ -66,7 +68,7 @@ def declared(*extras):
 
 
 def test_every_import_is_declared_and_nothing_else_is():
-    tools = {"dev", "docs", "test-torch"}
+    tools = {"dev", "docs", "test-torch", "test-browser"}
     extras = PROJECT["optional-dependencies"].keys() - tools - {"train"}
     assert distributions(imported("structq") - HANDED_IN) == declared(*extras)
 

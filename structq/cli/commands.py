@@ -31,6 +31,7 @@ COMMANDS = {
     ),
     "calibrate": ("judge", "Fit the curve from an LM's scores to people's labels."),
     "optimize": ("optimize", "Tune the mutation templates for your rows, LM and judge."),
+    "report": ("report", "Show what runs did in one HTML file, with every row."),
     "pull": ("models", "Fetch a model by its name, check it, and keep it on this machine."),
     "models": ("models", "List the models that structq knows by name, and what of them is here."),
     "demo": ("demo", "Evolve and score the dozen example rows in this package, and show some."),

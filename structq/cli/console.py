@@ -98,6 +98,7 @@ def summary_of(
         "mean_score_original": tally.before.value,
         "mean_score_best": tally.after.value,
         "share_improved": tally.share_improved,
+        "judge_check": tally.judge_check,
         "refused_for_rate": run.gate.n_refused,
         "seconds": round(tally.seconds, 3),
         "ended_by": ended_by,
@@ -125,6 +126,8 @@ def summary_lines(tally: Tally, run: Run | RayRun | None = None) -> Iterator[tup
     elif tally.scores.value is not None:
         yield "responses scored", f"{tally.scores.n:,}"
         yield "mean score", f"{tally.scores.value:.3f}"
+    if tally.judge_check is not None:
+        yield "judge check", tally.judge_check["sentence"]
     if run is not None and run.n_resumed:
         yield "of an earlier run", f"{run.n_resumed:,}"
     yield "LM calls", f"{tally.n_lm_calls if run is None else run.gate.n_calls:,}"

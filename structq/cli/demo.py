@@ -1,4 +1,4 @@
-"""``structq demo``: the rows in the package, evolved, scored and shown; exit code out.
+"""``structq demo``: the rows in the package, evolved, scored, shown and reported; exit code out.
 
 The code is 0 as long as one row comes out: a refused answer is shown with its reason.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -30,7 +32,10 @@ DemoLm = Annotated[
     str, typer.Option("--lm", help="smollm2 is fetched first if need be; nano fetches nothing.")
 ]
 DemoOut = Annotated[
-    str | None, typer.Option("--output", "-o", help="JSON Lines file for the finished rows.")
+    str | None,
+    typer.Option(
+        "--output", "-o", help="JSON Lines file for the finished rows; the report lies beside."
+    ),
 ]
 Shown = Annotated[int, typer.Option("--rows", min=0, help="How many of the rows are shown.")]
 DemoSeed = Annotated[int, typer.Option("--seed", help="Fixes which mutation each row gets.")]
@@ -50,8 +55,10 @@ def demo(
 
     def run() -> int:
         _pull_if_needed(lm)
-        rows, tally = _run(_task(lm, api_base, seed), out)
+        page = _page_for(out)
+        rows, tally = _run(_task(lm, api_base, seed), out, page)
         _show(rows, tally, 0 if out == "-" else n_shown)
+        say(f"report in {page}")
         # A row whose answer was refused is part of what a demo shows.
         return EXIT_ROWS_FAILED if tally.n_failed == len(rows) else 0
 
@@ -86,29 +93,41 @@ def _task(lm: str, api_base: str | None, seed: int) -> EvolveAndScore:
     return task
 
 
-def _run(task: EvolveAndScore, out: str | None) -> tuple[list[Finished], Tally]:
-    """Every row, in order; written when all are finished: a demo keeps no journal."""
-    from structq.cli.console import RunView, tally_for
+def _page_for(out: str | None) -> Path:
+    """Beside the rows, or where nothing of the user's is."""
+    if out in (None, "-"):
+        return Path(tempfile.mkdtemp(prefix="structq-demo-")) / "report.html"
+    return Path(str(out)).with_suffix(".html")
+
+
+def _run(task: EvolveAndScore, out: str | None, page: Path) -> tuple[list[Finished], Tally]:
+    """Every row, in order; written when all are finished: the journal is for the report alone."""
+    from structq.cli.console import RunView, summary_of, tally_for
+    from structq.journal import Journal
+    from structq.report import write_report
     from structq.runs import Gate, GateSettings, PaceLimits, Run
+    from structq.runs.facts import answers_depend_on, told_program
     from structq.runs.output import write_line
 
     tally, rows = tally_for(task), []
-    run = Run(
-        task=task,
-        gate=Gate(GateSettings(limits=PaceLimits(most=32, first=32))),
-        path=ROWS.name,
-        ordered=True,
-    )
+    gate = Gate(GateSettings(limits=PaceLimits(most=32, first=32)))
     total = sum(1 for _ in read_rows(ROWS, EVOLVING))
-    with RunView(title="demo", total=total) as view:
-        for row in run.finished(enumerate(read_rows(ROWS, EVOLVING))):
-            tally.add(row)
-            view.show(row, tally)
-            rows.append(row)
-            if out == "-":
-                write_line(row.values)
-    if out not in (None, "-"):
-        write_rows(lambda: (row.values for row in rows), str(out))
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Path(folder) / "demo.journal"
+        with Journal(kept, answers_depend_on(task)) as journal:
+            run = Run(task=task, gate=gate, path=ROWS.name, journal=journal, ordered=True)
+            with RunView(title="demo", total=total) as view:
+                for row in run.finished(enumerate(read_rows(ROWS, EVOLVING))):
+                    tally.add(row)
+                    view.show(row, tally)
+                    rows.append(row)
+                    if out == "-":
+                        write_line(row.values)
+            journal.note("program", told_program(task))
+            journal.note("summary", summary_of(tally, run, dict(tally.causes), ended_by=None))
+        if out not in (None, "-"):
+            write_rows(lambda: (row.values for row in rows), str(out))
+        write_report([kept], page)
     return rows, tally
 
 

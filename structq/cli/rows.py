@@ -18,6 +18,7 @@ from structq.cli.options import (
 )
 from structq.cli.running import run_over
 from structq.cli.tasks import TWO_STEPS, evolver, scorer
+from structq.cli.terminal import say
 from structq.data import EVOLVING, SCORING
 from structq.modules.settings import EvolOptions, EvolSettings, ScorerOptions
 from structq.runs.settings import RunSettings
@@ -57,6 +58,7 @@ def run(
         import structq
 
         writer = _open(lm, given)
+        _advise(scorer_lm or lm, given)
         judge = writer if scorer_lm is None else _open(scorer_lm, given)
         evolve, score = evolver(_patient(given), program), scorer(_patient(given))
         evolve.lm, score.lm = writer, judge
@@ -79,13 +81,34 @@ def score(
     out: Out,
     given: Given,
     lm: Lm = None,
+    calibration: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH", help="What `structq calibrate` wrote: scores on people's scale."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Fixes the draw of tokens, if not greedy.")] = 42,
 ) -> int:
     """Score the responses of each row against one another."""
     given = {**given, "seed": seed}
+    _advise(lm, given)
     return run_over(
-        lambda: _asking(scorer(_patient(given)), lm, given), source, out, given, SCORING
+        lambda: _asking(scorer(_patient(given), calibration), lm, given),
+        source,
+        out,
+        given,
+        SCORING,
     )
+
+
+def _advise(lm: str | None, given: Given) -> None:
+    """Says which way to score an LM's evidence recommends, where another one is used."""
+    from structq.engines.store.catalogue import CATALOGUE
+
+    entry = CATALOGUE.get(str(lm))
+    used = given.get("scoring", ScorerOptions().scoring)
+    if entry is not None and entry.scoring not in (None, used) and not given.get("quiet"):
+        say(f"structq: {entry.name}: --scoring {entry.scoring} is recommended: {entry.evidence}")
 
 
 def _patient(given: Given) -> Given:

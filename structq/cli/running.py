@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import signal
@@ -23,8 +24,10 @@ from structq.runs.settings import RunSettings
 if TYPE_CHECKING:
     from structq.cli.console import RunView
     from structq.journal import Journal
+    from structq.modules.quality_scorer import QualityScorer
     from structq.modules.rows import RowModule
     from structq.runs import Run, Tally
+    from structq.runs.judging import JudgeSample
     from structq.runs.ray_run import RayRun
 
 __all__ = ["run_over"]
@@ -50,9 +53,13 @@ def run_over(
         return _dry_run(make_task(), rows, limit=settings.limit, source=source)
     check_output(out, journal, overwrite=settings.overwrite, format=formats[1], source=source)
     task = make_task()
+    if settings.judge_check is not None:
+        _judge_of(task)
     # Failed rows are reported with their place: a second report would only break the bar.
     logging.getLogger("dspy").setLevel(logging.ERROR)
     task.load()
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays: it need not be looked through again and again
     with _opened_journal(journal, task, restart=settings.restart) as kept:
         return _Command(
             make_task=make_task, task=task, settings=settings, source=source, out=out,
@@ -83,8 +90,10 @@ class _Command:
         total = count_rows(self.source, limit=self.settings.limit)
         view = RunView(title=type(self.task).__name__, total=total, quiet=self.settings.quiet)
         with view, _interruptible(run) as interrupted:
-            self._take(run, shard.of(rows), tally, view)
+            sample = self._take(run, shard.of(rows), tally, view)
             ends = interrupted() or self.ended_by or run.gate.ended_by
+            if sample is not None and not ends:
+                tally.judge_check = sample.check(window=self.settings.window)
             written = self._write(tally, whole=not ends)
         if run.gate.ended_by is not None:
             self._end(run.gate.ended_by)
@@ -136,12 +145,18 @@ class _Command:
             n_ahead=max(1000, 100 * s.window),
         )
 
-    def _take(self, run: Run | RayRun, rows: Any, tally: Tally, view: RunView) -> None:
+    def _take(
+        self, run: Run | RayRun, rows: Any, tally: Tally, view: RunView
+    ) -> JudgeSample | None:
+        """Takes every finished row; some of them for a check of the judge, where it is wanted."""
+        from structq.runs.judging import JudgeSample
         from structq.runs.output import write_line
         from structq.runs.watch import FailureLimit, FailureWatch
 
         limit = self.settings.max_failures
         watch = FailureWatch(limit=FailureLimit.parse(limit) if limit else FailureLimit())
+        wanted = self.settings.judge_check
+        sample = None if wanted is None else JudgeSample(scorer=_judge_of(self.task), size=wanted)
         for row in run.finished(rows):
             self.last = max(self.last, row.number)
             tally.add(row)
@@ -154,8 +169,11 @@ class _Command:
                 self.last = row.number - 1
                 run.stop()
                 break
+            if sample is not None and row.error is None:
+                sample.add(row.values)
             if self.out == "-":
                 write_line(row.values)
+        return sample
 
     def _end(self, reason: str) -> None:
         self.ended_by = self.ended_by or reason
@@ -205,6 +223,22 @@ class _Command:
         return f"{where}the same command goes on where this ended"
 
 
+def _judge_of(task: RowModule) -> QualityScorer:
+    """Who scores the responses of a run.
+
+    Raises:
+        InputError: Nobody does.
+    """
+    from structq.modules import QualityScorer
+
+    judge = getattr(task, "scorer", task)
+    if not isinstance(judge, QualityScorer):
+        raise InputError(
+            "judge_check: nothing is scored here (run and score do)", field="judge_check"
+        )
+    return judge
+
+
 @contextmanager
 def _interruptible(run: Run | RayRun) -> Iterator[Callable[[], bool]]:
     """Ctrl-C lets the calls in flight end; a second one ends at once."""
@@ -234,7 +268,7 @@ def _opened_journal(
     path: str | None, task: RowModule, *, restart: bool
 ) -> Iterator[Journal | None]:
     from structq.journal import Journal
-    from structq.runs.facts import answers_depend_on
+    from structq.runs.facts import answers_depend_on, told_program
 
     if path is None:
         yield None
@@ -244,6 +278,7 @@ def _opened_journal(
             from structq.runs.ray_run import absorb_shards
 
             absorb_shards(journal, restart=restart)
+        journal.note("program", told_program(task))
         yield journal
 
 

@@ -51,11 +51,16 @@ def evolver(given: Given, program: str | None) -> EvolQuality:
     return evolve
 
 
-def scorer(given: Given) -> QualityScorer:
-    """A QualityScorer with the settings that were given."""
+def scorer(given: Given, calibration: str | None = None) -> QualityScorer:
+    """A QualityScorer with the settings that were given, on people's scale where calibrated."""
     import structq
 
-    return structq.QualityScorer(**_some(given, ScorerOptions))
+    options = _some(given, ScorerOptions)
+    if calibration is None:
+        return structq.QualityScorer(**options)
+    from structq.evaluation import CalibratedScorer
+
+    return CalibratedScorer(calibration, **options)
 
 
 def _check_columns(options: Given) -> None:

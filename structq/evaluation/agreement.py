@@ -74,7 +74,7 @@ class Agreement:
         column: Where they stand.
 
     Example:
-        >>> row = dspy.Example(instruction="Name a prime.", responses=["9", "7"], labels={"best": 1})
+        >>> row = dspy.Example(instruction="Add 2 and 2.", responses=["5", "4"], labels={"best": 1})
         >>> dspy.Evaluate(devset=[row.with_inputs("instruction", "responses")], metric=Agreement())
     """
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from structq.errors import InputError, shorten
 from structq.evaluation.agreement import judged_by
 from structq.evaluation.calibrate import Calibration
 from structq.modules import QualityScorer
@@ -27,27 +28,46 @@ class CalibratedScorer(QualityScorer):
 
     def __init__(self, calibration: Calibration | str | Path, **options: Any) -> None:
         super().__init__(**options)
+        if self.turns != "last":
+            raise InputError(
+                f"turns: a calibration is of one score, found {shorten(self.turns)} ('last' is "
+                "allowed)",
+                field="turns",
+            )
         if not isinstance(calibration, Calibration):
             calibration = Calibration.load(calibration)
         self.calibration = calibration
+        own = {k: v for k, v in self.settings.dump_state().items() if k != "max_attempts"}
+        fitted = calibration.about.get("scorer") or own
+        differs = [name for name, value in own.items() if value != fitted.get(name, value)]
+        if differs:
+            name = differs[0]
+            raise InputError(
+                f"calibration: was fitted to scores with {name}={shorten(fitted[name])}, and these "
+                f"are with {name}={shorten(own[name])}",
+                field="calibration",
+            )
 
     def forward(
         self,
         instruction: str,
         responses: list[str] | tuple[str, ...],
         system_prompt: str | None = None,
+        messages: Sequence[Mapping[str, Any]] | None = None,
     ) -> ScoreResult:
         """As `QualityScorer.forward`; ``metadata["uncalibrated_scores"]`` has what the LM gave."""
-        return self._calibrated(super().forward(instruction, responses, system_prompt))
+        return self._calibrated(super().forward(instruction, responses, system_prompt, messages))
 
     async def aforward(
         self,
         instruction: str,
         responses: list[str] | tuple[str, ...],
         system_prompt: str | None = None,
+        messages: Sequence[Mapping[str, Any]] | None = None,
     ) -> ScoreResult:
         """As ``forward``, awaiting the LM."""
-        return self._calibrated(await super().aforward(instruction, responses, system_prompt))
+        found = await super().aforward(instruction, responses, system_prompt, messages)
+        return self._calibrated(found)
 
     if TYPE_CHECKING:
         __call__ = forward

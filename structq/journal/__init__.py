@@ -5,6 +5,7 @@ for what is missing.
 """
 
 from structq.journal.lms import describe_lm
+from structq.journal.snapshot import is_journal, journal_as_it_is
 from structq.journal.store import Journal, RowState
 
-__all__ = ["Journal", "RowState", "describe_lm"]
+__all__ = ["Journal", "RowState", "describe_lm", "is_journal", "journal_as_it_is"]

@@ -16,7 +16,7 @@ from typing import Any, NoReturn, Self
 
 from structq.errors import InputError, ResumeError
 
-__all__ = ["Journal", "RowState"]
+__all__ = ["Journal", "RowState", "is_open"]
 
 _VERSION = 1
 _MAGIC = b"SQLite format 3\0"
@@ -48,6 +48,11 @@ class RowState:
     """What the output was made with, beyond the facts of the journal."""
     cause: str | None
     """Why the row failed, in a few words; ``None`` where it did not."""
+
+
+def is_open(path: str | Path) -> bool:
+    """Whether this process has a journal open, whose locks any other handle of it would drop."""
+    return Path(path).absolute().resolve() in _OPEN
 
 
 class Journal:

@@ -106,9 +106,7 @@ class Caller:
         with self._recording(question, seen, broken):
             for _ in range(self.max_attempts):
                 adapter = self._adapter(question, seen, broken)
-                call = partial(
-                    ask_predictor, question.predict, adapter, question.signature, question.inputs
-                )
+                call = partial(ask_predictor, question.predict, adapter, _arguments(question))
                 try:
                     return _reply(await send(call, partial(_used, seen)), seen)
                 except AnswerError as error:

@@ -50,8 +50,7 @@ def planned_calls(task: Any, row: Mapping[str, Any]) -> Iterator[Planned]:
         yield _planned("evolve", task, caller, ask, task.num_evolutions, row["response"])
     elif isinstance(task, QualityScorer):
         caller = task._caller(row.get("system_prompt"))
-        _, asks = task._questions(row["instruction"], row["responses"])
-        asks += task._earlier(task.messages_of(row))
+        asks = task._plan(row["instruction"], row["responses"], task.messages_of(row)).asks
         answer = '{"scores": [' + "1, " * len(row["responses"])
         yield _planned("score", task, caller, asks[0], len(asks), answer)
 

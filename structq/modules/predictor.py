@@ -112,23 +112,20 @@ class Predictor(dspy.Predict):  # type: ignore[misc]
 
 
 async def ask_predictor(
-    predict: dspy.Predict,
-    adapter: dspy.Adapter,
-    signature: type[dspy.Signature] | None,
-    inputs: Mapping[str, Any],
+    predict: dspy.Predict, adapter: dspy.Adapter, arguments: Mapping[str, Any]
 ) -> dspy.Prediction:
-    """What the predictor predicts under an adapter, asked another signature where one is given.
+    """What the predictor predicts under an adapter.
 
     What DSPy does around it is left out where nothing would come of it.
     """
     lm = predict.lm or dspy.settings.lm
     if isinstance(lm, dspy.BaseLM) and not _is_watched(predict, lm):
-        asked = signature or predict.signature
-        fields = (await adapter.acall(lm, {}, asked, predict.demos, inputs))[0]
+        inputs = dict(arguments)
+        asked, config = inputs.pop("signature", predict.signature), inputs.pop("config", {})
+        fields = (await adapter.acall(lm, config, asked, predict.demos, inputs))[0]
         return dspy.Prediction(**fields)
-    more = {} if signature is None else {"signature": signature}
     with dspy.context(adapter=adapter):
-        return await predict.acall(**inputs, **more)
+        return await predict.acall(**arguments)
 
 
 def _is_watched(predict: dspy.Predict, lm: dspy.BaseLM) -> bool:

@@ -74,7 +74,7 @@ class QualityScorer(Settled, RowModule, settings=ScorerSettings, options=ScorerO
         scoring: Scoring = "joint",
         permutations: int = 1,
         samples: int = 0,
-        length_exponent: float = 0.25,
+        length_exponent: float = 0.0,
         turns: Turns = "last",
         use_default_structured_output: bool = True,
         criteria: str | None = None,
@@ -138,7 +138,7 @@ class QualityScorer(Settled, RowModule, settings=ScorerSettings, options=ScorerO
             LMError: The LM could not answer.
         """
         caller = self._caller(system_prompt)
-        plan = summed(self._plan(instruction, responses), self._earlier(messages))
+        plan = self._plan(instruction, responses, messages)
         with carrying(caller.calls):
             replies = caller.ask_all(plan.asks)
         return _result(plan, replies, caller)
@@ -152,7 +152,7 @@ class QualityScorer(Settled, RowModule, settings=ScorerSettings, options=ScorerO
     ) -> ScoreResult:
         """As ``forward``, awaiting the LM."""
         caller = self._caller(system_prompt)
-        plan = summed(self._plan(instruction, responses), self._earlier(messages))
+        plan = self._plan(instruction, responses, messages)
         with carrying(caller.calls):
             replies = await caller.aask_all(plan.asks)
         return _result(plan, replies, caller)
@@ -204,17 +204,17 @@ class QualityScorer(Settled, RowModule, settings=ScorerSettings, options=ScorerO
         }
         return Caller(max_attempts=self.max_attempts, adapter_options=options)
 
-    def _plan(self, instruction: object, responses: object) -> Plan:
-        asked, candidates = check_instruction(instruction), _check_responses(responses)
-        settings = cast("ScorerSettings", self.settings.values)
-        return WAYS[self.scoring](self.score, settings, asked, candidates)
-
-    def _earlier(self, messages: Any) -> list[Plan]:
-        """Plans for the answers before the last of a conversation, each alone."""
+    def _plan(self, instruction: object, responses: object, messages: Any = None) -> Plan:
+        """What to ask; of the earlier answers of a conversation too, where turns are summed."""
+        plan = self._plan_of(check_instruction(instruction), _check_responses(responses))
         if messages is None or self.turns == "last":
-            return []
-        answers = read_conversation(messages).answers[:-1]
-        return [self._plan(asked, [answer]) for asked, answer in answers]
+            return plan
+        earlier = read_conversation(messages).answers[:-1]
+        return summed(plan, [self._plan_of(asked, [answer]) for asked, answer in earlier])
+
+    def _plan_of(self, instruction: str, responses: list[str]) -> Plan:
+        settings = cast("ScorerSettings", self.settings.values)
+        return WAYS[self.scoring](self.score, settings, instruction, responses)
 
 
 def _result(plan: Plan, replies: Sequence[Reply], caller: Caller) -> ScoreResult:

@@ -331,11 +331,12 @@ class ScorerSettings(_Asking):
         "their shares stand for the distribution, and are marked as sampled.",
     )
     length_exponent: float = Field(
-        default=0.25,
+        default=0.0,
         ge=0,
         le=1,
         description="For likelihood: what the instruction adds to the log probability of a "
-        "response is divided by its number of tokens to this power: 0 is the sum, 1 the mean.",
+        "response is divided by its number of tokens to this power: 0, the sum, compares answers "
+        "to one instruction; 1, the mean, finds those that answer another one.",
     )
     turns: Turns = Field(
         default="last",
@@ -357,6 +358,8 @@ class ScorerSettings(_Asking):
     def _check_scoring(self) -> ScorerSettings:
         if self.samples == 1:
             raise InputError("samples: one draw has no shares (0 or at least 2)", field="samples")
+        if self.scoring in ("pairwise", "likelihood"):
+            return self._check_compared()
         if self.turns == "sum" and self.scale is None:
             raise InputError(
                 "scale: a sum over turns needs a fixed one, (low, high) or a rubric: the list-wise "
@@ -365,8 +368,6 @@ class ScorerSettings(_Asking):
             )
         if self.scoring == "joint":
             return self
-        if self.scoring != "independent":
-            return self._check_compared()
         if self.scale is None:
             raise InputError(
                 "scale: independent scoring needs a fixed one, (low, high) or a rubric: the "
@@ -387,6 +388,7 @@ class ScorerSettings(_Asking):
             "scale": self.scale is not None,
             "permutations": self.permutations > 1,
             "samples": self.samples > 0,
+            "turns": self.turns != "last",
             "use_default_structured_output": not self.use_default_structured_output,
             "template": self.template is not None,
         }

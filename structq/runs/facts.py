@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from structq.journal import describe_lm
 from structq.version import __version__
 
-__all__ = ["answers_depend_on", "shape_of"]
+__all__ = ["answers_depend_on", "shape_of", "told_program"]
 
 _SHAPING = ("num_evolutions", "store_evolutions", "include_original_response")
 """Settings that add questions or columns, and change no answer that is there."""
@@ -51,6 +51,14 @@ def shape_of(program: Program) -> str:
         if name in _SHAPING
     }
     return json.dumps(found, sort_keys=True)
+
+
+def told_program(program: Program) -> dict[str, dict[str, Any]]:
+    """Its settings, and the texts of its predictors, for whoever shows what was asked."""
+    return {
+        part: {name: value for name, value in state.items() if name not in _OF_PREDICTORS}
+        for part, state in _parts(program)
+    }
 
 
 def _parts(program: Program) -> Iterable[tuple[str, Mapping[str, Any]]]:

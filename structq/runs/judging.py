@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from structq.data import Row
-from structq.errors import InputError
+from structq.errors import InputError, LMError
 from structq.evaluation import Judged, Labelled, Labels, labels_of
 from structq.evaluation.agreement import judged_by
+from structq.evaluation.bias import Decision, Ordered, is_length_alone, order_sentence
 from structq.journal import Journal
 from structq.modules import QualityScorer
 from structq.runs.gate import Gate, GateSettings
@@ -19,7 +21,7 @@ from structq.runs.rows import Finished
 from structq.runs.run import Run
 from structq.texts import n_words
 
-__all__ = ["JudgedRows", "judge_rows", "order_matters", "turned"]
+__all__ = ["JudgeSample", "JudgedRows", "judge_rows", "order_matters", "turned"]
 
 _ASKED = ("instruction", "responses", "system_prompt")
 
@@ -93,7 +95,7 @@ def judge_rows(
         if not both or one.number % 2:
             on_row()
     if run.gate.ended_by is not None:
-        raise _ended(run.gate.ended_by)
+        raise LMError(run.gate.ended_by)
     for i, (row, labels) in enumerate(known):
         there, back = finished.get(2 * i), finished.get(2 * i + 1)
         if there is None or (both and back is None):
@@ -102,6 +104,79 @@ def judge_rows(
         _take(found, row, labels, there, back, group)
     found.cost = _cost(finished.values(), run)
     return found
+
+
+@dataclass(kw_only=True)
+class JudgeSample:
+    """Some rows of a run, each as likely as any other, and what both their orders show."""
+
+    scorer: QualityScorer
+    """The judge of the run."""
+    size: int
+    """Most rows that are kept."""
+    rows: list[Mapping[str, Any]] = field(default_factory=list)
+    """Scored ones of two responses or more."""
+    n_seen: int = 0
+    """Such rows so far."""
+    _draw: random.Random = field(default_factory=lambda: random.Random(0))
+
+    def add(self, values: Mapping[str, Any]) -> None:
+        """One more scored row."""
+        scores = values.get("scores")
+        if not isinstance(scores, list) or len(scores) < 2 or None in scores:
+            return
+        self.n_seen += 1
+        if len(self.rows) < self.size:
+            self.rows.append(values)
+        elif (place := self._draw.randrange(self.n_seen)) < self.size:
+            self.rows[place] = values
+
+    def check(self, *, window: int) -> dict[str, Any]:
+        """Scores them the other way round: a ``sentence``, and what it rests on."""
+        if not order_matters(self.scorer):
+            way = (
+                "every order"
+                if self.scorer.scoring == "joint"
+                else f"{self.scorer.scoring} scoring"
+            )
+            return {"rows": 0, "sentence": f"{way}: no place can be preferred"}
+        run = _run(self.scorer, None, window)
+        asked = [
+            Row(
+                line=i + 1, values=turned({k: v for k, v in row.items() if k in _ASKED}), error=None
+            )
+            for i, row in enumerate(self.rows)
+        ]
+        back = {one.number: one for one in run.finished(enumerate(asked))}
+        pairs, decisions = [], []
+        for i, row in enumerate(self.rows):
+            there, other = judged_by(row), _scores_back(back.get(i))
+            if there is None or other is None:
+                continue
+            pairs.append((there[0] - there[-1], other[0] - other[-1]))
+            texts = row["responses"]
+            lengths = (n_words(texts[0]), n_words(texts[-1]))
+            decisions.append(Decision(difference=sum(pairs[-1]), lengths=lengths))
+        found = Ordered.of(pairs)
+        sentence = order_sentence(found)
+        if is_length_alone(decisions):
+            sentence += "; length alone: the longer response wins"
+        failed = len(self.rows) - len(pairs)
+        return {
+            "rows": len(pairs),
+            "failed": failed,
+            "first_wins_twice": found.first,
+            "second_wins_twice": found.second,
+            "same_winner": found.same,
+            "lm_calls": run.gate.n_calls,
+            "sentence": sentence + (f" ({failed} failed)" if failed else ""),
+        }
+
+
+def _scores_back(one: Finished | None) -> Sequence[float] | None:
+    """The scores of a turned row, in the order in which it stood."""
+    found = None if one is None or one.error is not None else judged_by(one.values)
+    return None if found is None else found[::-1]
 
 
 def _asked(rows: Iterable[Row], *, both: bool) -> Iterator[tuple[int, Row]]:
@@ -116,12 +191,6 @@ def _asked(rows: Iterable[Row], *, both: bool) -> Iterator[tuple[int, Row]]:
 def _run(scorer: QualityScorer, journal: Journal | None, window: int) -> Run:
     gate = Gate(GateSettings(limits=PaceLimits(most=window, first=window)))
     return Run(task=scorer, gate=gate, path="<labels>", journal=journal)
-
-
-def _ended(reason: str) -> Exception:
-    from structq.errors import LMError
-
-    return LMError(reason)
 
 
 def _take(

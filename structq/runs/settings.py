@@ -76,6 +76,12 @@ class RunSettings(Settings):
     dry_run: bool = Field(
         default=False, description="Show the first prompts, the calls and their cost; ask nothing."
     )
+    judge_check: int | None = Field(
+        default=None,
+        ge=1,
+        description="Score so many rows again at the end, their responses in the opposite order, "
+        "and say whether the order decides.",
+    )
     summary: Annotated[str | None, Shown("PATH")] = Field(
         default=None, description="Where the summary is written as JSON."
     )

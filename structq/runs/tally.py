@@ -77,6 +77,9 @@ class Tally:
     n_improved: int = 0
     """Rows among those whose best response is an evolution."""
 
+    judge_check: dict[str, Any] | None = None
+    """What both orders of some rows showed of the judge, where they were asked."""
+
     started: float = field(default_factory=time.monotonic)
     """Start of the run, in seconds of the monotonic clock."""
 

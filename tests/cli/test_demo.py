@@ -10,6 +10,7 @@ from structq.cli.commands import app
 from structq.data import EVOLVING, read_rows
 from structq.demo import ROWS
 from structq.engines import store
+from tests.report.made import block
 from tests.scripted import ScriptedEngine, default_script, make_lm, prompt_of
 from tests.tiny_wheel import make_entry, make_wheel
 
@@ -45,14 +46,19 @@ def test_the_demo_shows_rows_then_the_summary(call, capsys):
     assert told.out.count("original, score 1.") == 3
     assert "How do I keep my bicycle chain from rusting?" in told.out
     assert "rows improved, judged by the LM itself" in told.err
+    page = Path(told.err.splitlines()[-1].removeprefix("report in "))
+    assert block(page, "answers")["runs"][0]["name"] == "demo"
     assert list(Path().iterdir()) == []
 
 
-def test_the_demo_writes_its_rows_where_told(call):
+def test_the_demo_writes_its_rows_where_told_and_a_report_beside(call, capsys):
     assert call("--lm", "x", "-o", "out/rows.jsonl") == 0
     rows = [json.loads(line) for line in Path("out/rows.jsonl").read_text("utf8").splitlines()]
     assert len(rows) == 12
     assert all(row["metadata"]["error"] is None for row in rows)
+    told = capsys.readouterr().err.splitlines()
+    assert told[-1] == "report in out/rows.html"
+    assert block(Path("out/rows.html"), "answers")["runs"][0]["rows"] == 12
 
 
 def test_rows_on_standard_output_stand_there_alone(call, capsys):

@@ -190,3 +190,33 @@ def test_dspy_users_see_the_refusal_as_its_own_error(client):
     )
     with pytest.raises(LMUnsupportedFeatureError, match="not all judgments"):
         client.lm(request)
+
+
+class Quality(dspy.Signature):
+    """Judge the text."""
+
+    text: str = dspy.InputField()
+    quality: Score["bad", "fair", "good"] = dspy.OutputField(desc="How good it is")  # noqa: F821
+
+
+def test_reanchor_fits_cuts_on_measured_scores(tiny_folder):
+    client = JudgmentClient(lm(f"onnx:{tiny_folder}", cache=True))
+    texts = [f"Text {i}: {'fine ' * (i % 5)}" for i in range(16)]
+    judge = dspy.Predict(Quality)
+    judge.lm = client
+    means = {text: float(judge(text=text).quality) for text in texts}
+    middle = float(np.median(list(means.values())))
+    rows = [
+        dspy.Example(text=text, level=mean > middle).with_inputs("text")
+        for text, mean in means.items()
+    ]
+
+    def right(example, prediction, trace=None):
+        return float((prediction.quality.level == 2) == example.level)
+
+    anchor = dspy.experimental.ReAnchor(right, num_threads=1)
+    fitted = anchor.compile(judge, trainset=rows)
+    before = [right(row, judge(**row.inputs())) for row in rows]
+    after = [right(row, fitted(**row.inputs())) for row in rows]
+    assert sum(after) > sum(before)
+    assert anchor.report["train_score"] > anchor.report["train_score_before"]

@@ -126,7 +126,8 @@ def test_the_best_of_a_row_follows_the_ranks(scoring):
     assert found.expected_scores is None
 
 
-UNUSED = {"scale": (1, 6), "permutations": 2, "samples": 4, "use_default_structured_output": False,
+UNUSED = {"scale": (1, 6), "permutations": 2, "samples": 4, "turns": "sum",
+          "use_default_structured_output": False,
           "template": "{{ instruction }} {% for r in responses %}{{ r }}{% endfor %}"}  # fmt: skip
 
 

@@ -45,6 +45,12 @@ class Entry:
     n_bytes: int
     """Size of the weights."""
 
+    scoring: str | None = None
+    """The way to score that its evidence recommends, where it was measured."""
+
+    evidence: str = ""
+    """That evidence, in one sentence."""
+
     @property
     def requirement(self) -> str:
         """What a package client is asked for."""

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from .asked import independent, joint
 from .likelihood import likelihood
 from .pairwise import pairwise
+from .turns import summed
 from .way import Plan, Scored, Way
 
-__all__ = ["WAYS", "Plan", "Scored", "Way"]
+__all__ = ["WAYS", "Plan", "Scored", "Way", "summed"]
 
 WAYS: Mapping[str, Way] = {
     "joint": joint,

@@ -1,6 +1,6 @@
 """A server on loopback in a process of its own: slow, narrow or broken as told, and it keeps count.
 
-    python benchmarks/loopback.py '{"latency_s": 0.5, "sigma": 1.0}'     # prints its port
+    python benchmarks/parts/loopback.py '{"latency_s": 0.5, "sigma": 1.0}'     # prints its port
 
 Rows name themselves in their texts, ``Q17?``: the time that an answer takes depends on that alone.
 """
