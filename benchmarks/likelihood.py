@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
@@ -105,6 +106,24 @@ def best_power(rows: Sequence[Kept]) -> float:
     return max(POWERS, key=lambda power: (sum(right(rows, divided(power))), -power))
 
 
+def with_length(first: Sequence[Kept]) -> Callable[[Kept], list[float]]:
+    """A logistic curve over sum, mean and length together, fitted to the first half."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    def features(row: Kept) -> list[float]:
+        sums, means = divided(0.0)(row), divided(1.0)(row)
+        words = [math.log(1 + n) for n in row["words"]]
+        found = [one[0] - one[1] for one in (sums, means, words)]
+        return [math.copysign(math.log1p(abs(one)), one) for one in found]  # tails are heavy
+
+    x, y = [features(row) for row in first], [row["best"] == 0 for row in first]
+    model = make_pipeline(StandardScaler(with_mean=False), LogisticRegression(fit_intercept=False))
+    model.fit(x + [[-v for v in one] for one in x], y + [not one for one in y])
+    return lambda row: [float(model.decision_function([features(row)])[0]), 0.0]
+
+
 def shown(values: Sequence[float], *, signed: bool = False) -> str:
     found = bootstrap_interval(values)
     form = "{:+.3f}" if signed else "{:.3f}"
@@ -157,6 +176,7 @@ def main() -> None:
         report(f"    {group}", some, rule)
     for power in (0.0, 1.0):
         report(f"all, power {power:g}", second, divided(power))
+    report("all, with length, fitted", second, with_length(first))
     passes = [row["passes"] for row in kept if row["passes"]]
     if passes:
         print(f"{sum(passes) / len(passes):.1f} forward passes a pair")

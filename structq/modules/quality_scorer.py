@@ -161,6 +161,12 @@ class QualityScorer(Settled, RowModule, settings=ScorerSettings, options=ScorerO
         __call__ = forward
         acall = aforward
 
+    def n_questions(self, n_responses: int) -> int:
+        """Questions that so many responses take: LM calls, if none is asked again."""
+        settings = cast("ScorerSettings", self.settings.values)
+        plan = WAYS[self.scoring](self.score, settings, "-", ["-"] * n_responses)
+        return len(plan.asks)
+
     @property
     def output_columns(self) -> tuple[str, ...]:
         """Columns that ``process`` adds to a row, ``metadata`` apart."""

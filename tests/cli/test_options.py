@@ -27,7 +27,7 @@ OF_COMMANDS = {
 }  # fmt: skip
 OWN = {
     "source", "data", "out", "lm", "program", "max_lm_calls", "help", "scorer_lm", "config",
-    "print_config",
+    "print_config", "calibration",
 }  # fmt: skip
 
 
