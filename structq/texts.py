@@ -154,7 +154,9 @@ def repeated_from(text: str, known: str = "") -> int | None:
         if not folded:
             continue
         if seen[folded] and seen[folded] >= left[folded]:
-            return start
+            # A row of like units at the end of what stands before came first.
+            cycle = _cycle(text[:start], fenced)
+            return start if cycle is None else cycle
         seen[folded] += 1
     return _cycle(text, fenced)
 

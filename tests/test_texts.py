@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from structq.texts import (
@@ -218,6 +218,7 @@ def test_whole_sentences_is_the_end_of_a_sentence_and_stays_there(text):
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(["The sky is blue now.", "It is.", "Air\n", "天空是蓝的。", "x"])))
+@example(["The sky is blue now.", *["It is."] * 4, "The sky is blue now."])
 def test_what_stands_before_a_repetition_has_none(parts):
     text = "\n".join(parts)
     at = repeated_from(text)

@@ -59,6 +59,4 @@ __all__ = [
     "spearman",
 ]
 
-__getattr__ = lazy_names(
-    __name__, {name: home for home, names in _HOMES.items() for name in names}
-)
+__getattr__ = lazy_names(__name__, {name: home for home, names in _HOMES.items() for name in names})

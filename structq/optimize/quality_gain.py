@@ -29,7 +29,8 @@ class QualityGain:
     Expected scores where the LM measures them, else plain ones. The difference is divided by the
     width of the scale, so that it lies from -1 to 1. Which of the two comes first is drawn for each
     row from its content: a scorer that likes the first place gains nothing on average. With
-    ``QualityScorer(permutations=2)`` every pair is asked in both orders.
+    ``QualityScorer(permutations=2)`` every pair is asked in both orders. Pairwise and likelihood
+    scoring give 1 where the evolution is the better one, and -1 where the original is.
 
     Args:
         scorer: The judge; ``QualityScorer()`` by default.
@@ -78,9 +79,7 @@ class QualityGain:
     @property
     def max_calls(self) -> int:
         """Most LM calls that one measurement makes, if the LM itself retries nothing."""
-        alone = self.scorer.scoring == "independent"
-        n_prompts = 2 if alone else min(self.scorer.permutations, 2)
-        return int(n_prompts * self.scorer.max_attempts)
+        return int(self.scorer.n_questions(2) * self.scorer.max_attempts)
 
     def __call__(
         self,
@@ -172,7 +171,8 @@ class QualityGain:
         if None in shown:
             return self._failed("the scorer left a response without a score")
         before, after = (float(shown[order.index(i)]) for i in (0, 1))
-        labels = labels_of(self.scorer.scale)[0] or (1, 2, 3)
+        compared = self.scorer.scoring in ("pairwise", "likelihood")  # the better one has rank 2
+        labels = (1, 2) if compared else labels_of(self.scorer.scale)[0] or (1, 2, 3)
         words = n_words(response), n_words(evolved)
         n_added = max(0, words[1] - words[0])
         gain = (after - before) / (labels[-1] - labels[0]) - self.length_penalty * n_added / 100

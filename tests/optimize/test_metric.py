@@ -9,7 +9,7 @@ import pytest
 from structq import EvolQuality, InputError, QualityGain, QualityScorer
 from structq.optimize.metric import as_metric
 from tests.optimize.searches import make_rows
-from tests.scripted import ScriptedEngine, body_of, make_lm, prompt_of
+from tests.scripted import ScriptedEngine, body_of, make_lm, prompt_of, respond
 
 ROW = ("Name a tree.", "oak", "an old oak")
 
@@ -108,6 +108,8 @@ def test_a_response_without_a_score_is_a_failure():
         ({"permutations": 7}, 2),
         ({"max_attempts": 3, "permutations": 2}, 6),
         ({"scoring": "independent", "scale": (1, 6)}, 2),
+        ({"scoring": "pairwise"}, 2),
+        ({"samples": 4}, 4),
     ],
     ids=str,
 )
@@ -117,6 +119,22 @@ def test_worst_case_is_what_a_broken_judge_costs(settings, most):
     assert metric.max_calls == most
     assert metric.measure(*ROW).failure
     assert len(engine.requests) <= most
+
+
+def test_a_judge_that_reads_gains_one_where_the_evolution_is_likelier():
+    def script(request):
+        text = request.config.extensions["structq"]["read"]
+        found = {"logprob": float(len(text)) * bool(request.messages[0].text), "n_tokens": 1}
+        return respond(request, "", data={"structq": {"read": found}})
+
+    engine = ScriptedEngine(script)
+    engine.reads_text = True
+    metric = QualityGain(QualityScorer(scoring="likelihood", lm=make_lm(engine)))
+    assert metric.max_calls == 4
+    assert metric.measure("Why?", "No.", "Because it is so.").gain == 1.0
+    assert metric.measure("Why?", "Because it is so.", "No.").gain == -1.0
+    assert metric.measure("Why?", "Yes.", "Nay.").gain == 0.0
+    assert len(engine.requests) == 12
 
 
 def test_shifted_gains_lie_between_zero_and_one():
