@@ -107,6 +107,7 @@ def _run(task: EvolveAndScore, out: str | None, page: Path) -> tuple[list[Finish
     from structq.report import write_report
     from structq.runs import Gate, GateSettings, PaceLimits, Run
     from structq.runs.facts import answers_depend_on, told_program
+    from structq.runs.judging import JudgeSample
     from structq.runs.output import write_line
 
     tally, rows = tally_for(task), []
@@ -123,6 +124,11 @@ def _run(task: EvolveAndScore, out: str | None, page: Path) -> tuple[list[Finish
                     rows.append(row)
                     if out == "-":
                         write_line(row.values)
+                # What an LM says of its own text is worth nothing if the order decides it.
+                sample = JudgeSample(scorer=task.scorer, size=total)
+                for row in rows:
+                    sample.add(row.values)
+                tally.judge_check = sample.check(window=32)
             journal.note("program", told_program(task))
             journal.note("summary", summary_of(tally, run, dict(tally.causes), ended_by=None))
         if out not in (None, "-"):

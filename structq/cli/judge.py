@@ -85,6 +85,7 @@ def judge_check(data: Data, given: Given, lm: Lms = None, scoring: Ways = None) 
     from structq.evaluation import judge_report
 
     settings = CheckSettings.picked(given)
+    _check_libraries()
     rows = _rows(data, settings)
     if not lm:
         raise InputError("lm: must be given, such as nano or vllm/MODEL", field="lm")
@@ -123,6 +124,7 @@ def calibrate(
     from structq.journal import describe_lm
 
     settings = LabelSettings.picked(given)
+    _check_libraries()
     rows = _rows(data, settings)
     judge = _judge(str(lm), given)
     with JudgeView(quiet=settings.quiet) as view:
@@ -137,6 +139,14 @@ def calibrate(
         fitted.save(out)
         view.show_calibration(fitted, out, found.left_out)
     return 0
+
+
+def _check_libraries() -> None:
+    """Raises before the first call where a library is missing that is needed after the last."""
+    from structq.evaluation.numbers import library
+
+    library("scipy.stats")
+    library("sklearn.metrics")
 
 
 def _judge(lm: str, given: Given) -> QualityScorer:

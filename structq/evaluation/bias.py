@@ -8,10 +8,9 @@ agree with by chance). So few rows say nothing, whatever they look like.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-
-from structq.evaluation.numbers import library
 
 __all__ = ["Decision", "Ordered", "is_length_alone", "is_position_alone", "order_sentence"]
 
@@ -58,11 +57,10 @@ def is_position_alone(found: Ordered) -> bool:
     """Whether one place wins, and less than a tenth of the pairs have one winner in both orders."""
     if not found.n:
         return False
-    test = library("scipy.stats").binomtest
     turned = found.first + found.second
-    if test(found.same, found.n, _LEAST_SHARE, alternative="less").pvalue >= _DOUBT:
+    if _at_most(found.same, found.n, _LEAST_SHARE) >= _DOUBT:
         return False
-    return bool(test(found.first, turned, 0.5).pvalue < 0.025)
+    return _at_most(min(found.first, found.second), turned, 0.5) < 0.0125
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,16 +86,25 @@ def is_length_alone(decisions: Sequence[Decision]) -> bool:
     shorter = sum(not _longer_won(d) for d in told)
     if not told or shorter / len(told) >= _LEAST_SHARE / 2:
         return False
-    test = library("scipy.stats").binomtest(
-        shorter, len(told), _LEAST_SHARE / 2, alternative="less"
-    )
-    if test.pvalue >= 0.05:
+    if _at_most(shorter, len(told), _LEAST_SHARE / 2) >= 0.05:
         return False
     labelled = [d for d in told if d.label]
     against = [d for d in labelled if (d.label > 0) != (d.lengths[0] > d.lengths[1])]
     if labelled and len(against) < 10:
         return False
     return not labelled or sum(map(_longer_won, against)) >= 0.8 * len(against)
+
+
+def _at_most(k: int, n: int, p: float) -> float:
+    """Probability of at most k of n things, each of which happens with probability p."""
+    sure = math.lgamma(n + 1)
+    return min(1.0, sum(
+        math.exp(
+            sure - math.lgamma(i + 1) - math.lgamma(n - i + 1)
+            + i * math.log(p) + (n - i) * math.log1p(-p)
+        )
+        for i in range(k + 1)
+    ))  # fmt: skip
 
 
 def _says_something(lengths: tuple[int, int]) -> bool:

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from structq.evaluation import Judged, Labels
-from structq.evaluation.bias import Decision, Ordered, is_length_alone, is_position_alone
+from structq.evaluation.bias import Decision, Ordered, _at_most, is_length_alone, is_position_alone
 from structq.evaluation.judge import judge_warnings
 
 
@@ -133,3 +134,10 @@ def test_a_good_judge_of_rows_whose_better_response_is_longer_is_no_lover_of_len
 )  # fmt: skip
 def test_how_many_rows_show_position_alone(first, second, same, alone):
     assert is_position_alone(Ordered(first=first, second=second, same=same)) is alone
+
+
+@pytest.mark.parametrize(
+    ("k", "n", "p"), [(0, 40, 0.1), (3, 100, 0.05), (50, 50, 0.5), (7, 2000, 0.01)]
+)
+def test_tails_are_those_of_scipy(k, n, p):
+    assert _at_most(k, n, p) == pytest.approx(binom.cdf(k, n, p), abs=1e-9)
