@@ -51,6 +51,8 @@ class _RowKeeper:
     journal: Journal | None
     answers: dict[bytes, Any]
     clock: RowClock = field(default_factory=RowClock)
+    failure: Exception | None = None
+    """Why an answer could not be kept."""
     _times: Counter[bytes] = field(default_factory=Counter)
 
     def recall(self, key: bytes) -> Kept | None:
@@ -63,8 +65,13 @@ class _RowKeeper:
     def keep(self, key: bytes, kept: Kept) -> None:
         nth = self._times[key]
         self._times[key] += 1
-        if self.journal is not None:
+        if self.journal is None:
+            return
+        try:
             self.journal.keep_answer(self.number, _nth(key, nth), kept.dump())
+        except Exception as error:  # of the run, whatever the row makes of it
+            self.failure = error
+            raise
 
     async def send(
         self, lm: Any, call: Callable[[], Awaitable[Any]], used: Callable[[], tuple[int, int]]
@@ -254,7 +261,10 @@ class Run:
         answers = {} if self.journal is None else self.journal.answers(number)
         keeper = _RowKeeper(number=number, gate=self.gate, journal=self.journal, answers=answers)
         KEEPER.set(keeper)  # of this task's own context
-        return await self.task.aprocess_row(row.values)
+        values = await self.task.aprocess_row(row.values)
+        if keeper.failure is not None:  # a full disk is no fault of the row, nor kept as one
+            raise keeper.failure
+        return values
 
     def _earlier(self, number: int, digest: bytes, row: Row) -> Finished | None:
         """The row as an earlier run finished it, if that can stay."""

@@ -296,3 +296,22 @@ def test_a_run_that_is_killed_again_and_again_loses_nothing(tmp_path):
         rows = run(make_rows(60), engine, journal=journal, ordered=True)
     assert len(engine.requests) == 180 - kept[-1]
     assert [row.values for row in rows] == [row.values for row in run(make_rows(60), ordered=True)]
+
+
+def test_an_answer_that_cannot_be_kept_ends_the_run_and_fails_no_row(tmp_path, monkeypatch):
+    path, times = tmp_path / "j", count()
+
+    def full(self, row, key, value):
+        if next(times) == 5:
+            raise InputError("journal: cannot write: disk I/O error", field="journal")
+        kept(self, row, key, value)
+
+    kept = Journal.keep_answer
+    with Journal(path, {}) as journal:
+        monkeypatch.setattr(Journal, "keep_answer", full)
+        with pytest.raises(InputError, match="disk I/O error"):
+            run(make_rows(12), journal=journal)
+        assert journal.causes() == {}
+    monkeypatch.undo()
+    with Journal(path, {}) as journal:
+        assert all(row.error is None for row in run(make_rows(12), journal=journal))
