@@ -83,14 +83,14 @@ def lines(result: dict[str, Any]) -> Iterator[str]:
 
 
 def told(figures: dict[str, Any]) -> str:
+    rho = "-" if figures["spearman"] is None else f"{figures['spearman']:+.2f}"
     if not figures["n_pairs"]:
-        return f"{figures['n_rows']:5} rows, no pairs"
+        return f"{figures['n_rows']:5} {'one response a row':51} {rho}"
     shown = [
         f"{v:+.3f} ({lo:+.3f} to {hi:+.3f})" if signed else f"{v:.3f} ({lo:.3f} to {hi:.3f})"
         for (v, lo, hi), signed in ((figures["accuracy"], False), (figures["minus_length"], True))
     ]
-    rho = figures["spearman"]
-    return f"{figures['n_rows']:5} {shown[0]} {shown[1]} {'-' if rho is None else f'{rho:+.2f}'}"
+    return f"{figures['n_rows']:5} {shown[0]} {shown[1]} {rho}"
 
 
 def main() -> None:

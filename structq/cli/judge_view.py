@@ -111,7 +111,9 @@ def _facts(judge: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _figures(figures: Mapping[str, Any]) -> Iterator[str]:
     if not figures["n_pairs"]:
-        yield from ["-"] * len(_COLUMNS)
+        yield from ["-"] * 3
+        yield from (_number(figures[name], 2) for name in ("spearman", "kendall"))
+        yield "-"
         return
     yield _interval(figures["accuracy"])
     yield _interval(figures["minus_length"], signed=True)

@@ -71,10 +71,11 @@ class _Figures:
     def report(self) -> dict[str, Any]:
         rights, counts = self._pairs(self.scores)
         lengths, _ = self._pairs(lambda row: [float(n) for n in row.lengths])
-        if counts.sum() == 0:
-            return {"n_rows": len(self.rows), "n_pairs": 0}
-        asked = counts > 0
         x, y = self._pooled()
+        if counts.sum() == 0:  # one response a row: there is a correlation and no pair
+            found = {"spearman": spearman(x, y), "kendall": kendall(x, y)}
+            return {"n_rows": len(self.rows), "n_pairs": 0, **found}
+        asked = counts > 0
         per_row = [ndcg(self.scores(row), _above_zero(row.labels.values)) for row in self.rows]
         lists = [one for one in per_row if one is not None]
         return {
