@@ -34,6 +34,8 @@ class JudgedRows:
     """Those with labels and scores."""
     labelled: list[Labelled] = field(default_factory=list)
     """The same ones, for a calibration."""
+    values: list[Mapping[str, Any]] = field(default_factory=list)
+    """What the scorer gave each of them."""
     left_out: Counter[str] = field(default_factory=Counter)
     """How many were not used, by the reason."""
     cost: dict[str, Any] = field(default_factory=dict)
@@ -213,6 +215,7 @@ def _take(
         other = _judged(row, labels, _put_back(back.values), group)
         judged = Judged(**{**vars(judged), "turned": other})
     found.rows.append(judged)
+    found.values.append(there.values)
     found.labelled.append(Labelled(raw=judged.over_orders, labels=labels))
 
 
