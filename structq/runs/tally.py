@@ -80,6 +80,9 @@ class Tally:
     judge_check: dict[str, Any] | None = None
     """What both orders of some rows showed of the judge, where they were asked."""
 
+    calibrated: dict[str, Any] | None = None
+    """What calibrated scores say of the data: ``mean`` with its interval, and ``shift``."""
+
     started: float = field(default_factory=time.monotonic)
     """Start of the run, in seconds of the monotonic clock."""
 
