@@ -122,11 +122,12 @@ def summary_lines(tally: Tally, run: Run | RayRun | None = None) -> Iterator[tup
     if tally.before.value is not None and tally.after.value is not None:
         yield "mean score, original", f"{tally.before.value:.3f}"
         yield "mean score, best kept", f"{tally.after.value:.3f}"
-        judge = ", judged by the LM itself" if tally.judged_by_writer else ""
-        yield f"rows improved{judge}", f"{tally.share_improved:.1%}"
     elif tally.scores.value is not None:
         yield "responses scored", f"{tally.scores.n:,}"
         yield "mean score", f"{tally.scores.value:.3f}"
+    if tally.share_improved is not None:
+        judge = ", judged by the LM itself" if tally.judged_by_writer else ""
+        yield f"rows improved{judge}", f"{tally.share_improved:.1%}"
     yield from _of_the_judge(tally)
     if run is not None and run.n_resumed:
         yield "of an earlier run", f"{run.n_resumed:,}"
