@@ -2,7 +2,8 @@
 
 The unit is the row: the mean over the row's pairs of what the candidate gains less what the seed
 gains. It is a sign-flip test: under the null the two can be exchanged on every row, and so it
-needs neither a normal distribution nor many rows.
+needs neither a normal distribution nor many rows. Where texts have rows of their own, a candidate
+may be better in some of them alone: what is proven of it is taken.
 """
 
 from __future__ import annotations
@@ -71,53 +72,74 @@ def judge(
     level: float,
     rng: np.random.Generator,
     same: Sequence[int] = (),
-) -> tuple[Verdict, dict[str, Gain]]:
-    """The verdict, and the gain of each group that has rows of its own.
+    order: Sequence[str] = (),
+) -> tuple[Verdict, dict[str, Gain], set[str]]:
+    """The verdict, the gain of each group, and the groups in which to take the candidate.
+
+    What may be taken: the candidate in the first group of the order alone, in the first two, and so
+    on up to all of them, the seed in the rest. All are tested at once, by the largest of their
+    statistics under the same flips, and of those that are proven the one that gained most is it.
 
     Args:
         pairs: Candidate and seed on the same rows.
         level: Of the test.
         rng: Flips signs.
         same: Rows that met a group in which the two are the same, once for each time.
+        order: Groups, as their names with commas, most promising first; by default as they came.
     """
     readings = [
         0.0 if a.original is None or b.original is None else a.original - b.original
         for a, b in pairs
     ]
     differences = adjust([a.gain - b.gain for a, b in pairs], readings)
-    by_row: dict[int, list[float]] = {}
-    for row in same:
-        by_row.setdefault(row, []).append(0.0)
-    by_group: dict[str, list[float]] = {}
-    for (mine, _), difference in zip(pairs, differences, strict=True):
-        by_row.setdefault(mine.trial.row, []).append(difference)
-        names = ", ".join(name for name, _ in mine.trial.texts)
-        by_group.setdefault(names, []).append(difference)
-    gains = {names: gain for names, found in by_group.items() if (gain := gain_of(found))}
-    rows = [fmean(found) for found in by_row.values()]
-    verdict = _decide(rows, sum(a.n_calls + b.n_calls for a, b in pairs), level, rng)
-    return replace(verdict, **_costs(pairs)), gains if len(gains) > 1 else {}
+    by_group: dict[str, list[float]] = {name: [] for name in order}
+    names = [", ".join(name for name, _ in mine.trial.texts) for mine, _ in pairs]
+    for name, difference in zip(names, differences, strict=True):
+        by_group.setdefault(name, []).append(difference)
+    tested = [name for name, found in by_group.items() if found]
+    rows = list(dict.fromkeys([*(mine.trial.row for mine, _ in pairs), *same]))
+    sums, counts = np.zeros((len(rows), max(len(tested), 1))), np.zeros(len(rows))
+    places = {row: place for place, row in enumerate(rows)}
+    for name, difference, (mine, _) in zip(names, differences, pairs, strict=True):
+        sums[places[mine.trial.row], tested.index(name) :] += difference
+        counts[places[mine.trial.row]] += 1
+    np.add.at(counts, [places[row] for row in same], 1)
+    verdict, n_kept = _decide(
+        sums / counts[:, None], sum(a.n_calls + b.n_calls for a, b in pairs), level, rng
+    )
+    kept = set(tested[:n_kept])
+    gains = {name: gain for name in tested if (gain := gain_of(by_group[name]))}
+    shown = [pair for pair, name in zip(pairs, names, strict=True) if name in kept]
+    return replace(verdict, **_costs(shown)), gains if len(gains) > 1 else {}, kept
 
 
-def _decide(rows: list[float], n_calls: int, level: float, rng: np.random.Generator) -> Verdict:
-    gain, n = gain_of(rows), len(rows)
+def _decide(
+    rows: Floats, n_calls: int, level: float, rng: np.random.Generator
+) -> tuple[Verdict, int]:
+    """The verdict on the differences of rows, a column each number of groups; and which column."""
+    n, most = rows.shape
     if n < MIN_ROWS:
         reason = f"{n} validation rows are too few for a test (at least {MIN_ROWS} are needed)"
-        return Verdict(accepted=False, reason=reason, gain=gain)
-    p = p_value(rows, rng)
+        return Verdict(accepted=False, reason=reason, gain=gain_of(rows[:, -1])), most
+    p_values = p_value(rows, rng)
+    gains = np.where(p_values <= level, rows.mean(axis=0), -np.inf)
+    place = int(gains.argmax() if np.isfinite(gains).any() else p_values.argmin())
+    p, differences = float(p_values[place]), rows[:, place]
+    gain = gain_of(differences)
     if p <= level:
         reason = f"better than the seed on {n} validation rows (p = {p:.4f})"
-        return Verdict(accepted=True, reason=reason, gain=gain, p_value=p)
-    wanted = _n_rows_to_settle(rows, level)
+        return Verdict(accepted=True, reason=reason, gain=gain, p_value=p), place + 1
+    wanted = _n_rows_to_settle(differences, level)
     if wanted is None:
         reason = f"not better than the seed on {n} validation rows (p = {p:.4f})"
-        return Verdict(accepted=False, reason=reason, gain=gain, p_value=p)
+        return Verdict(accepted=False, reason=reason, gain=gain, p_value=p), most
     calls = math.ceil(wanted * n_calls / n)
     reason = (
-        f"looks better by {fmean(rows):+.3f}, but {n} validation rows do not prove it "
+        f"looks better by {differences.mean():+.3f}, but {n} validation rows do not prove it "
         f"(p = {p:.4f}); about {calls} calls on {wanted} rows would settle it"
     )
-    return Verdict(accepted=False, reason=reason, gain=gain, p_value=p, n_calls_to_settle=calls)
+    facts: dict[str, Any] = {"gain": gain, "p_value": p, "n_calls_to_settle": calls}
+    return Verdict(accepted=False, reason=reason, **facts), most
 
 
 def _costs(pairs: Sequence[tuple[Outcome, Outcome]]) -> dict[str, Any]:
@@ -164,13 +186,16 @@ def adjust(differences: Sequence[float], readings: Sequence[float]) -> list[floa
     return [float(value) for value in d - (d @ c) / square * c]
 
 
-def p_value(differences: Sequence[float] | Floats, rng: np.random.Generator) -> float:
-    """One-sided p-value of "the mean difference is above zero"."""
-    d = np.asarray(differences, dtype=np.float64)
-    if len(d) < 2 or not np.any(d):
-        return 1.0
-    signs = rng.integers(0, 2, size=(_N_FLIPS, len(d)), dtype=np.int8) * 2 - 1
-    return (1 + int((signs @ d >= d.sum() - 1e-12).sum())) / (_N_FLIPS + 1)
+def p_value(rows: Floats, rng: np.random.Generator) -> Floats:
+    """One-sided p-values of "the mean of the column is above zero", all columns together."""
+    size = np.sqrt(np.square(rows).sum(axis=0))
+    if len(rows) < 2 or not size.any():
+        return np.ones(rows.shape[1])
+    scaled = rows / np.where(size > 0, size, 1.0)
+    signs = rng.integers(0, 2, size=(_N_FLIPS, len(rows)), dtype=np.int8) * 2 - 1
+    largest = (signs @ scaled).max(axis=1)
+    above = largest[:, None] >= scaled.sum(axis=0) - 1e-12
+    return np.asarray((1 + above.sum(axis=0)) / (_N_FLIPS + 1))
 
 
 def gain_of(differences: Sequence[float] | Floats) -> Gain | None:

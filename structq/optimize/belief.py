@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .columns import BEND_UNIT, GROUPS, WORD_UNIT, Columns, Piece, choose_columns
+from .columns import BEND_UNIT, GROUPS, USUAL, WORD_UNIT, Columns, Piece, choose_columns
 from .moves import Effects
 from .sentences import Program, Unit, Units
 
@@ -34,15 +34,15 @@ _START = {
 }  # fmt: skip
 _TUNED = ("words", "sentence", "specific", "pair", "text")
 _LOWEST, _HIGHEST, _STEP = 0.01, 1.2, 1.6
-_SPARSE, _FREEDOM = ("sentence", "specific", "pair"), 2.0
-"""Whose prior has long tails, and its degrees of freedom."""
 _PRIOR_SD = 1.2
 """A pull towards the start, as a normal prior on the logarithm."""
 _PER_WORD = -0.02
 """Prior mean of ten more words: saying more has to earn its place."""
 _READING_SD = 1.0
-_PATIENCE = (np.inf, 160.0, 80.0, 40.0, 20.0)
+_PATIENCE = {np.inf: 0.4, 80.0: 0.2, 40.0: 0.2, 20.0: 0.2}
+"""Words after which half of a text is heeded, and how likely that is beforehand."""
 _NEVER = -1e3
+_UNLIKELY = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +70,9 @@ class Belief:
         self._seen: Counter[Units] = Counter()
         self._cells: dict[Hashable, dict[tuple[Piece, ...], Observation]] = {}
         self._n_learned = 0
-        self._sds, self._patience = dict(_START), _PATIENCE[0]
-        self._n_tuned = 0
+        self._sds = dict(_START)
+        self._n_tuned = self._likely = 0
         self._promise = np.zeros(0)
-        self._widths: dict[object, float] = {}
 
     def learn(self, cell: Hashable, found: Sequence[Observation]) -> None:
         """Takes in what ran on one cell; what ran there before counts once."""
@@ -91,19 +90,21 @@ class Belief:
         columns = choose_columns(
             units, self._seen, promise, n_parts=self._n_parts, n_authors=self._n_authors
         )
-        task = self._task(columns, self._patience)
-        task.widths[:-1] = [self._widths.get(key, 1.0) for key in columns.keys]
+        tasks = [self._task(columns, patience) for patience in _PATIENCE]
         # Priors change slowly: they are chosen anew when there is an eighth more to learn from.
         if (self._n_learned - self._n_tuned) * 8 >= self._n_learned > 0:
-            task = self._tune(task)
+            self._tune(tasks[self._likely])
             self._n_tuned = self._n_learned
-        posterior = task.solve(self._sds)
-        self._widths = dict(zip(columns.keys, task.wider(posterior, self._sds), strict=True))
-        self._promise = np.mean([effects.alone for effects in posterior.effects()], axis=0)
+        evidence = np.array([task.evidence(self._sds) for task in tasks])
+        weights = np.exp(evidence - evidence.max()) * list(_PATIENCE.values())
+        self._likely = int(weights.argmax())
+        kinds = [task.solve(self._sds) for task in tasks]
+        posterior = Posterior(kinds, weights / weights.sum(), self._sds["text"])
+        self._promise = np.mean([effects.alone for effects in posterior.likely.effects()], axis=0)
         return posterior
 
-    def _tune(self, task: _Task) -> _Task:
-        """One step uphill of each prior, and of the patience with long texts."""
+    def _tune(self, task: _Task) -> None:
+        """One step uphill of each prior."""
         here = task.evidence(self._sds)
         for group in _TUNED:
             for factor in (_STEP, 1 / _STEP) if task.columns.sizes[group] else ():
@@ -113,13 +114,6 @@ class Belief:
                 if (there := task.evidence(tried)) > here:
                     self._sds, here = tried, there
                     break
-        place = _PATIENCE.index(self._patience)
-        for other in _PATIENCE[max(place - 1, 0) : place + 2]:
-            rival = self._task(task.columns, other) if other != self._patience else task
-            rival.widths = task.widths
-            if (there := rival.evidence(self._sds)) > here:
-                task, here, self._patience = rival, there, other
-        return task
 
     def _task(self, columns: Columns, patience: float) -> _Task:
         # One alone on a cell has nothing to be compared with.
@@ -164,30 +158,22 @@ class _Task:
         self._unit = self._unit or 1.0
         self._centre = np.zeros(x.shape[1])
         self._centre[columns.part("words")] = _PER_WORD * self._unit
-        self.widths = np.ones(x.shape[1])
         rest = y - x @ self._centre
         self._gram, self._moment = x.T @ x, x.T @ rest
         self._square = float(rest @ rest)
 
-    def wider(self, found: Posterior, sds: dict[str, float]) -> Floats:
-        """Few effects are large and most are none: what makes the prior of each Student's."""
-        squares = found.mean**2 / found.noise + np.diag(found.covariance)
-        prior = np.array([sds[group] for group in GROUPS])[self.columns.groups] ** 2
-        sparse = np.isin(self.columns.groups, [GROUPS.index(group) for group in _SPARSE])
-        return np.where(sparse, (_FREEDOM + squares / prior) / (_FREEDOM + 1), 1.0)
-
-    def solve(self, sds: dict[str, float]) -> Posterior:
+    def solve(self, sds: dict[str, float]) -> Values:
         """The posterior at these prior standard deviations."""
         precision = self._gram + np.diag(self._shrinkage(sds))
         covariance = np.linalg.inv(precision)
         step = covariance @ self._moment
         rest = max(self._square - float(step @ self._moment), 1e-12)
-        return Posterior(
+        return Values(
             self.columns, self.patience,
             # The reading of the original is no property of a program.
             mean=(self._centre + step)[:-1],
             covariance=np.asarray(covariance[:-1, :-1], dtype=np.float64),
-            noise=rest / self._n_free if self._n_observed else 1.0, text_sd=sds["text"],
+            noise=rest / self._n_free if self._n_observed else 1.0,
         )  # fmt: skip
 
     def evidence(self, sds: dict[str, float]) -> float:
@@ -207,36 +193,30 @@ class _Task:
 
     def _shrinkage(self, sds: dict[str, float]) -> Floats:
         own = np.array([sds[group] for group in GROUPS])[self.columns.groups]
-        return np.asarray(np.append(own, _READING_SD) ** -2 / self.widths)
+        return np.asarray(np.append(own, _READING_SD) ** -2)
 
 
-class Posterior:
-    """A normal distribution over what the columns are worth."""
+class Values:
+    """A normal distribution over what the columns are worth, at one patience."""
 
     def __init__(
-        self,
-        columns: Columns,
-        patience: float,
-        *,
-        mean: Floats,
-        covariance: Floats,
-        noise: float,
-        text_sd: float,
+        self, columns: Columns, patience: float, *, mean: Floats, covariance: Floats, noise: float
     ) -> None:
-        self.mean, self.noise = mean, noise
-        self._columns, self._patience = columns, patience
-        self.covariance = covariance
-        self._text_sd = text_sd
+        self.mean, self.covariance, self.noise = mean, covariance, noise
+        self.columns, self._patience = columns, patience
 
-    def draw(self, rng: np.random.Generator, n: int) -> Floats:
-        """Values of the columns as they may be (Thompson sampling); shape (n, columns)."""
+    def draw(self, rng: np.random.Generator) -> Values:
+        """Values as they may be (Thompson sampling)."""
         size = len(self.mean)
         factor = np.linalg.cholesky(self.covariance + 1e-12 * np.eye(size))
-        return np.asarray(self.mean + rng.normal(size=(n, size)) @ factor.T * np.sqrt(self.noise))
+        drawn = self.mean + factor @ rng.normal(size=size) * np.sqrt(self.noise)
+        return Values(
+            self.columns, self._patience, mean=drawn, covariance=self.covariance, noise=self.noise
+        )
 
-    def effects(self, values: Floats | None = None) -> list[Effects]:
-        """What sentences are worth in each text; as expected, or under these values."""
-        columns, v = self._columns, self.mean if values is None else values
+    def effects(self) -> list[Effects]:
+        """What sentences are worth in each text."""
+        columns, v = self.columns, self.mean
         n, never = len(columns.units), _NEVER * np.sqrt(self.noise)
         alone = np.full((columns.n_parts, n), never)
         index, special = list(columns.sentences), list(columns.special)
@@ -251,9 +231,10 @@ class Posterior:
             others = [part for part in range(columns.n_parts) if part != columns.units[i].head_of]
             alone[others, i] = never
             together[i, [j for j in heads if j != i]] = never
+        usual = 1.0 + USUAL / self._patience
         return [
             Effects(
-                alone=row, together=together, words=columns.lengths,
+                alone=usual * row, together=usual * together, words=columns.lengths,
                 per_word=float(v[columns.part("words")][0]) / WORD_UNIT,
                 bend=float(v[columns.part("bend")][0]) / (BEND_UNIT * WORD_UNIT**2),
                 patience=self._patience,
@@ -261,18 +242,52 @@ class Posterior:
             for row in alone
         ]  # fmt: skip
 
-    def worths(
-        self, programs: Sequence[Program], shares: Floats, values: Floats | None = None
-    ) -> Floats:
+    def worths(self, programs: Sequence[Program], shares: Floats) -> Floats:
         """Each beside the bare purpose sentences, whole texts included."""
-        v = self.mean if values is None else values
-        return np.array([self._line(program, shares) @ v for program in programs])
+        return np.asarray(self._lines(programs, shares) @ self.mean)
+
+    def contrast(self, program: Program, other: Program, shares: Floats) -> tuple[float, float]:
+        """Expected gain of the first program over the other, and its variance."""
+        mine, theirs = self._lines([program, other], shares)
+        line = mine - theirs
+        return float(line @ self.mean), self.noise * float(line @ self.covariance @ line)
+
+    def _lines(self, programs: Sequence[Program], shares: Floats) -> Floats:
+        pieces = [piece for program in programs for piece in enumerate(program)]
+        rows = self.columns.rows(pieces, self._patience).reshape(len(programs), len(shares), -1)
+        return np.asarray(np.einsum("p,npc->nc", shares, rows))
+
+
+class Posterior:
+    """What to believe: each patience as far as it predicts."""
+
+    def __init__(self, kinds: Sequence[Values], weights: Floats, text_sd: float) -> None:
+        self.kinds, self.weights = kinds, weights
+        self.likely = kinds[int(weights.argmax())]
+        self.noise = self.likely.noise
+        self._text_sd = text_sd
+
+    def draw(self, rng: np.random.Generator, n: int) -> list[Values]:
+        """Values of the columns as they may be (Thompson sampling)."""
+        chosen = rng.choice(len(self.kinds), n, p=self.weights).tolist()
+        return [self.kinds[i].draw(rng) for i in chosen]
+
+    def likely_kinds(self) -> list[Values]:
+        """Those that are not next to refuted."""
+        pairs = zip(self.kinds, self.weights, strict=True)
+        return [kind for kind, weight in pairs if weight > _UNLIKELY]
+
+    def worths(self, programs: Sequence[Program], shares: Floats) -> Floats:
+        """Each beside the bare purpose sentences, whole texts included."""
+        return np.asarray(self.weights @ [kind.worths(programs, shares) for kind in self.kinds])
 
     def contrast(self, program: Program, other: Program, shares: Floats) -> tuple[float, float]:
         """Expected gain of the first program over the other, and its standard deviation."""
-        line = self._line(program, shares) - self._line(other, shares)
-        spread = self.noise * float(line @ self.covariance @ line)
-        return float(line @ self.mean), float(np.sqrt(max(0.0, spread)))
+        found = [kind.contrast(program, other, shares) for kind in self.kinds]
+        means, variances = np.array(found).T
+        mean = float(self.weights @ means)
+        spread = float(self.weights @ (variances + (means - mean) ** 2))
+        return mean, float(np.sqrt(max(0.0, spread)))
 
     def surprise(self) -> float:
         """How far a text may be from what its sentences are worth together."""
@@ -280,9 +295,7 @@ class Posterior:
 
     def authors(self) -> tuple[Floats, Floats]:
         """What a sentence of each author is worth as a rule, and how sure that is."""
-        part = self._columns.part("author")
-        spread = np.sqrt(self.noise * np.diag(self.covariance)[part])
-        return self.mean[part], np.asarray(spread)
-
-    def _line(self, program: Program, shares: Floats) -> Floats:
-        return np.asarray(shares @ self._columns.rows(list(enumerate(program)), self._patience))
+        found = self.likely
+        part = found.columns.part("author")
+        spread = np.sqrt(found.noise * np.diag(found.covariance)[part])
+        return found.mean[part], np.asarray(spread)

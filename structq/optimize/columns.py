@@ -21,6 +21,8 @@ Piece = tuple[int, Units]
 
 GROUPS = ("author", "words", "bend", "sentence", "specific", "pair", "text")
 WORD_UNIT, BEND_UNIT = 10.0, 10.0
+USUAL = 30.0
+"""Words of a text in which a sentence counts once, however little patience there is."""
 _MOST = {"sentence": 80, "specific": 12, "pair": 200, "text": 40}
 _FEWEST_SEEN = 3
 _FEWEST_FOR_PAIRS = 300
@@ -66,17 +68,6 @@ class Columns:
         return slice(start, start + self.sizes[group])
 
     @cached_property
-    def keys(self) -> list[object]:
-        """What each column stands for, whatever its place."""
-        special = [(part, unit) for part in range(self.n_parts) for unit in self.special]
-        lists = {"sentence": self.sentences, "specific": special, "pair": self.pairs}
-        return [
-            (group, key)
-            for group, size in self.sizes.items()
-            for key in lists.get(group, range(size))
-        ]
-
-    @cached_property
     def authors(self) -> Floats:
         """Who wrote each unit, as ones; shape (units, authors)."""
         known = np.array([unit.author for unit in self.units], dtype=np.int64)
@@ -101,7 +92,7 @@ class Columns:
         here = parts[:, None] == np.arange(self.n_parts)
         ends = np.array(self.pairs, dtype=np.int64).reshape(-1, 2)
         special = here[:, :, None] * inside[:, None, list(self.special)]
-        heeded = 1.0 / (1.0 + words / patience)
+        heeded = (1.0 + USUAL / patience) / (1.0 + words / patience)
         return np.hstack([
             heeded * (inside @ self.authors),
             words / WORD_UNIT, (words / WORD_UNIT) ** 2 / BEND_UNIT,

@@ -217,8 +217,24 @@ class _Run:
         outcomes = dict(zip(trials, _checked(answers, trials), strict=True))
         tested = [(outcomes[mine], outcomes[theirs]) for mine, theirs in differ]
         same = [mine.row for mine, theirs in pairs if mine == theirs]
-        verdict, gains = judge(tested, level=level, rng=self.rng, same=same)
+        order = [", ".join(self.space.groups[group]) for group in self._by_promise()]
+        verdict, gains, kept = judge(tested, level=level, rng=self.rng, same=same, order=order)
+        if verdict.accepted:
+            names = {name for group in kept for name in group.split(", ")}
+            parts = zip(self.pool.names, self.best, self.seed, strict=True)
+            self.best = tuple(mine if name in names else own for name, mine, own in parts)
         return self._finding(self.best, verdict, gains)
+
+    def _by_promise(self) -> list[int]:
+        """Groups by what the best is expected to gain in each, most first."""
+        gains = []
+        for parts in self.groups:
+            here = tuple(
+                mine if part in parts else own
+                for part, (mine, own) in enumerate(zip(self.best, self.seed, strict=True))
+            )
+            gains.append(self.posterior.contrast(here, self.seed, self.shares)[0])
+        return sorted(range(len(gains)), key=lambda group: -gains[group])
 
     def _explore(self, most: int) -> Generator[Step, Answers, None]:
         """Batches until that many calls are spent."""
@@ -274,9 +290,9 @@ class _Run:
         tried = self._tried(12)
         surprise = self.posterior.surprise()
         for values in self.posterior.draw(self.rng, max(wanted, 0)):
-            made = self._recombined(self.posterior.effects(values), [self.best])
+            made = self._recombined(values.effects(), [self.best])
             options = [made, *tried]
-            worths = self.posterior.worths(options, self.shares, values)
+            worths = values.worths(options, self.shares)
             worths[0] += surprise * abs(self.rng.normal()) * (made not in tried)
             arms[options[int(worths.argmax())]] = None
         if len(arms) == 1:
@@ -323,8 +339,12 @@ class _Run:
         """Best is the program of the highest expected gain; the one in place on a tie."""
         self.posterior = self.belief.update(self.pool.units)
         tried = self._tried(6)
-        made = self._recombined(self.posterior.effects(), [self.best, self.seed, *tried])
-        programs = [self.best, made, *tried]
+        starts = [self.best, self.seed, *tried]
+        kinds = [
+            k for k, w in zip(self.posterior.kinds, self.posterior.weights, strict=True) if w > 0.02
+        ]
+        made = [self._recombined(kind.effects(), starts) for kind in kinds]
+        programs = [self.best, *made, *tried]
         found = programs[int(self.posterior.worths(programs, self.shares).argmax())]
         if found != self.best and renders(self.pool, found):
             self.best = found
@@ -369,7 +389,9 @@ class _Run:
         if not changed:
             return 0.0
         # Rows whose text stays need no call: all calls go where the two differ.
-        n_pairs = max(1.0, min(self.account.n_left / (2 * self.cost), self.n_val / changed))
+        n_pairs = max(
+            1.0, min(self.account.n_left / (2 * self.cost), self.n_val * len(self.groups))
+        )
         error = changed * math.sqrt(2 * self.posterior.noise / n_pairs)
         reach = NormalDist().inv_cdf(1 - level) * error
         return mean * _normal_cdf(mean - reach, math.hypot(sd, error))

@@ -11,13 +11,13 @@ RNG = np.random.default_rng
 
 def test_a_clear_gain_is_seen_and_a_clear_loss_is_not():
     d = RNG(0).normal(0.5, 0.4, 40)
-    assert p_value(d, RNG(1)) < 0.01
-    assert p_value(-d, RNG(1)) > 0.9
+    assert p_value(d[:, None], RNG(1)) < 0.01
+    assert p_value(-d[:, None], RNG(1)) > 0.9
 
 
 @pytest.mark.parametrize("d", [[], [1.0], [0.0] * 9])
 def test_nothing_follows_from_nothing(d):
-    assert p_value(d, RNG(0)) == 1.0
+    assert p_value(np.array(d)[:, None], RNG(0)) == 1.0
 
 
 def test_the_interval_is_that_of_the_tables():
@@ -31,8 +31,36 @@ def test_the_interval_is_that_of_the_tables():
 
 def test_sign_flips_hold_their_level_on_no_difference():
     rng = RNG(3)
-    rejected = sum(p_value(rng.normal(0, 1, 12), rng) <= 0.05 for _ in range(300))
+    rejected = sum(p_value(rng.normal(0, 1, (12, 1)), rng) <= 0.05 for _ in range(300))
     assert rejected <= 27  # 15 expected; more than 27 has a chance of 0.1 %
+
+
+def test_parts_of_a_candidate_are_tested_at_the_level_of_one_test():
+    rng = RNG(4)
+    nested = (rng.normal(0, 1, (12, 5)).cumsum(axis=1) for _ in range(300))
+    rejected = sum(p_value(rows, rng).min() <= 0.05 for rows in nested)
+    assert 4 <= rejected <= 27
+
+
+@pytest.mark.parametrize(
+    ("gains", "taken"),
+    [
+        ({"a": 0.5, "b": -0.4}, {"a"}),
+        ({"a": 0.5, "b": 0.4}, {"a", "b"}),
+        ({"a": 0.0, "b": 0.0}, set()),
+        ({"a": -0.5, "b": -0.5}, set()),
+    ],
+    ids=["one harms", "both help", "none helps", "both harm"],
+)
+def test_a_candidate_is_taken_where_it_is_better(gains, taken):
+    rng = RNG(6)
+    pairs = [
+        (outcome(row, gains[name] + 0.3 * rng.normal(), name=name), outcome(row, 0.0, name=name))
+        for row in range(40)
+        for name in ("ab"[row % 2],)
+    ]
+    verdict, _, kept = judge(pairs, level=0.05, rng=RNG(0), order=["a", "b"])
+    assert (kept if verdict.accepted else set()) == taken
 
 
 def outcome(row, gain, n_calls=2, text="x", name="a", evolved="One two."):
@@ -45,7 +73,7 @@ def pairs_of(gains):
 
 
 def test_a_proven_candidate_comes_with_what_it_costs_and_whom_it_helped():
-    verdict, gains = judge(
+    verdict, gains, _ = judge(
         pairs_of([0.5, 0.4, 0.6, -0.1, 0.5, 0.7, 0.3, 0.5]), level=0.05, rng=RNG(0)
     )
     assert verdict.accepted
@@ -59,14 +87,14 @@ def test_a_proven_candidate_comes_with_what_it_costs_and_whom_it_helped():
 
 def test_an_open_question_says_what_would_settle_it():
     # (1.645 + 0.842) ** 2 = 6.18 times the squared ratio of spread and mean: 619 rows of 4 calls
-    verdict, _ = judge(pairs_of([-0.9, 1.1] * 10), level=0.05, rng=RNG(0))
+    verdict, *_ = judge(pairs_of([-0.9, 1.1] * 10), level=0.05, rng=RNG(0))
     assert not verdict.accepted
     assert verdict.n_calls_to_settle == pytest.approx(4 * 651, rel=0.02)
     assert judge(pairs_of([-1.1, 0.9] * 10), level=0.05, rng=RNG(0))[0].n_calls_to_settle is None
 
 
 def test_too_few_rows_prove_nothing():
-    verdict, _ = judge(pairs_of([1.0] * 4), level=0.05, rng=RNG(0))
+    verdict, *_ = judge(pairs_of([1.0] * 4), level=0.05, rng=RNG(0))
     assert (verdict.accepted, verdict.p_value) == (False, None)
     assert "too few" in verdict.reason
 
@@ -94,7 +122,7 @@ def test_what_is_the_same_costs_no_call_and_counts_as_no_gain():
     pairs = planned(20, 30, dict.fromkeys("ab", 1), changed="a")
     assert Counter(name for _, name in pairs)["a"] == 20
     tested = pairs_of([0.4] * 8)
-    verdict, _ = judge(tested, level=0.05, rng=RNG(0), same=[*range(8)] * 3)
+    verdict, *_ = judge(tested, level=0.05, rng=RNG(0), same=[*range(8)] * 3)
     assert verdict.gain.mean == pytest.approx(0.1)
     assert verdict.accepted
 
