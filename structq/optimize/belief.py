@@ -254,7 +254,8 @@ class Values:
 
     def _lines(self, programs: Sequence[Program], shares: Floats) -> Floats:
         pieces = [piece for program in programs for piece in enumerate(program)]
-        rows = self.columns.rows(pieces, self._patience).reshape(len(programs), len(shares), -1)
+        flat = self.columns.rows(pieces, self._patience)
+        rows = flat.reshape((len(programs), len(shares), len(self.mean)))
         return np.asarray(np.einsum("p,npc->nc", shares, rows))
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from structq.errors import BudgetExceededError, InputError
 from structq.optimize.proposers import Library, Paraphrase, Reflective
+from structq.optimize.search import SearchSettings
 from structq.optimize.trials import Answers, Ask, Evaluate
 
 from .fake_lm import BAD, GOOD, SEED, FakeLM, make_search, run
@@ -81,6 +82,12 @@ def test_validation_rows_serve_the_verdict_alone():
     assert all(found == {"train"} for found in splits[:-1])
     texts = {text_of(t) for t in lm.steps[-1].trials}
     assert texts <= {*SEED.values(), *finding.best.values()}
+
+
+def test_a_search_without_neighbours_goes_on_when_nothing_is_proposed():
+    options = {"settings": SearchSettings(n_neighbours=0)}
+    assert run(400, lm=FakeLM(replies=[None]), **options).chosen == SEED
+    assert run(400, lm=FakeLM(), **options).history
 
 
 def test_without_validation_rows_nothing_is_proven():
