@@ -17,7 +17,7 @@ from structq.errors import InputError, shorten
 from structq.modules.preserve import blocks_of
 from structq.texts import content_words, n_words, repeated_from, sentences, whole_sentences
 
-__all__ = ["NAMED", "adds", "concise", "metric_named", "readable"]
+__all__ = ["NAMED", "adds", "concise", "kept", "metric_named", "readable"]
 
 _COMMON = frozenset(
     re.findall(
@@ -45,9 +45,9 @@ def adds(example: Any, prediction: Any, *_: object) -> dspy.Prediction:
     three or more, stand in none before it. A quarter is for what is kept alone.
     """
     original, evolved = _texts(example, prediction)
-    kept, lost = _kept(original, evolved, least=0.6)
+    share, lost = kept(original, evolved, least=0.6)
     n_new = _n_new_sentences(f"{example['instruction']}\n{original}", evolved, original)
-    score = kept * _said_once(evolved, original) * (1 + 3 * min(1.0, n_new / 2)) / 4
+    score = share * _said_once(evolved, original) * (1 + 3 * min(1.0, n_new / 2)) / 4
     return _told(score, f"It adds {n_new:.1f} new sentences of content (2 are asked for).{lost}")
 
 
@@ -57,12 +57,12 @@ def concise(example: Any, prediction: Any, *_: object) -> dspy.Prediction:
     The original's own length is worth a quarter, and more words are worth less.
     """
     original, evolved = _texts(example, prediction)
-    kept, lost = _kept(original, evolved, least=0.8)
+    share, lost = kept(original, evolved, least=0.8)
     n_old, n_new = max(1, n_words(original)), max(1, n_words(evolved))
     saved = min(1.0, max(0.0, (1 - n_new / n_old) / 0.4))
     # A list of key words is short too: sentences have small words between them.
     fluent = min(1.0, _small_words(evolved) / max(0.01, 0.7 * _small_words(original)))
-    score = kept * _said_once(evolved, original) * fluent * (1 + 3 * saved) / 4
+    score = share * _said_once(evolved, original) * fluent * (1 + 3 * saved) / 4
     score *= min(1.0, n_old / n_new)
     return _told(score, f"It has {n_new} words, the original {n_old}.{lost}")
 
@@ -76,12 +76,12 @@ def readable(example: Any, prediction: Any, *_: object, grade: float = 8) -> dsp
     Source: grade level of Kincaid, Fishburne, Rogers and Chissom, 1975, Navy report 8-75.
     """
     original, evolved = _texts(example, prediction)
-    kept, lost = _kept(original, evolved, least=0.5)
+    share, lost = kept(original, evolved, least=0.5)
     found = _grade(f"{example['instruction']}\n{original}", evolved)
     n_old, n_new = max(10, n_words(original)), max(1, n_words(evolved))
     length = min(1.0, n_new / (0.8 * n_old), 2 * n_old / n_new)
     ease = min(1.0, max(0.0, 1 - (found - grade) / 10))
-    score = kept * _said_once(evolved, original) * length * ease
+    score = share * _said_once(evolved, original) * length * ease
     return _told(score, f"It reads like school year {found:.1f} ({grade:g} is asked for).{lost}")
 
 
@@ -120,7 +120,7 @@ def _told(score: float, feedback: str) -> dspy.Prediction:
     return dspy.Prediction(score=round(score, 6), feedback=feedback)
 
 
-def _kept(original: str, evolved: str, *, least: float) -> tuple[float, str]:
+def kept(original: str, evolved: str, *, least: float) -> tuple[float, str]:
     """How much of the original is there, from 0 to 1, and what is not, in words.
 
     Args:
@@ -162,7 +162,8 @@ def _stands_in(thing: str, text: str) -> bool:
 def _content(text: str) -> Iterator[str]:
     """Stems of the words that say something."""
     for word in content_words(text):
-        if (len(word) > 3 or not word.isascii()) and word not in _COMMON and not word.isdigit():
+        says = len(word) > 3 or not word.isascii()
+        if says and word not in _COMMON and not any(sign.isdigit() for sign in word):
             yield word[:_STEM]
 
 

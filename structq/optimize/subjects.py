@@ -14,7 +14,7 @@ import dspy
 from structq.errors import InputError, TemplateError, shorten
 from structq.journal import describe_lm
 from structq.journal.fingerprint import UnknownError, fingerprint
-from structq.modules import EvolQuality
+from structq.modules import EvolQuality, QualityScorer
 from structq.modules.rows import RowModule, check_instruction
 from structq.templates import check_mutation, check_text
 
@@ -162,6 +162,9 @@ class _Instructions:
         values = _values(row)
         if isinstance(self._student, RowModule):
             inputs = [n for n, v in self._student.row_inputs(values).items() if v is not None]
+            if isinstance(self._student, QualityScorer) and values.get("responses"):
+                n_asked = self._student.n_questions(len(values["responses"]))
+                self.max_calls = max(self.max_calls, n_asked * int(self._student.max_attempts))
         else:
             inputs = list(getattr(row, "_input_keys", None) or ())
         if not inputs:

@@ -133,6 +133,34 @@ def test_criteria_of_a_scorer_are_tuned_against_labels():
     assert scorer.criteria == "Judge the responses."
 
 
+@pytest.mark.parametrize(
+    ("settings", "k", "n_asked"),
+    [({"permutations": 2}, 2, 2), ({"scoring": "pairwise"}, 3, 6), ({"samples": 3}, 2, 3)],
+    ids=["orders", "pairs", "samples"],
+)
+def test_a_scorer_that_asks_several_questions_a_row_ends_within_the_budget(settings, k, n_asked):
+    engine = ScriptedEngine(several)
+    scorer = QualityScorer(lm=make_lm(engine), **settings)
+    rows = [
+        {"instruction": f"Q{i}?", "responses": [f"text {i} {j}" for j in range(k)],
+         "labels": {"best": i % k}}
+        for i in range(16)
+    ]  # fmt: skip
+    optimizer = TemplateOptimizer(Agreement(), max_lm_calls=30 * n_asked, proposer="library")
+    result = optimizer.compile(scorer, trainset=rows).optimization
+    assert len(engine.requests) == result.n_calls <= 30 * n_asked
+    assert result.n_trials == result.n_calls / n_asked > 0
+
+
+def several(request):
+    """Scores by place, or calls it a tie."""
+    fields = schema_of(request)
+    if "scores" in fields:
+        low = fields["scores"]["items"]["enum"][0]
+        return json.dumps({"scores": [low] * fields["scores"]["minItems"]})
+    return json.dumps({name: form["enum"][0] for name, form in fields.items()})
+
+
 def test_an_lm_that_a_metric_asks_is_counted_whatever_is_tuned():
     engine, other = ScriptedEngine(evolving), ScriptedEngine(lambda _: "7")
 

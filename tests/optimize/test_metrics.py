@@ -57,11 +57,12 @@ ADDED = ORIGINAL + NEW
         ("", 0, 0),
         (None, 0, 0),
         ("1823 5 10 Michel Chevreul", 0, 0.1),
+        (ORIGINAL + " Soap is 12.50 + 3.75 = 16.25 and 18.30. Soap is 1.25, 2.25.", 0.25, 0.25),
     ],
     ids=[
         "two sentences", "unchanged", "one", "other number", "lost name", "twice", "a loop",
         "other matter", "a phrase", "only the new", "unrelated", "cut", "cut in the second",
-        "empty", "none", "only the facts",
+        "empty", "none", "only the facts", "numbers",
     ],
 )  # fmt: skip
 def test_adds_is_worth_what_it_keeps_and_what_is_new(evolved, low, high):
