@@ -17,10 +17,9 @@ beside it: what was stopped goes on. Of the data nothing is shipped.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -30,78 +29,18 @@ from typing import Any
 import dspy
 import numpy as np
 from real.answers import Answers, counted
-from real.constraints import CHECKS, keeps_constraints
+from real.constraints import keeps_constraints
 from real.rivals import copro, gepa
+from real.rows import SETS, Rows, Store, evolving_rows, labelled_rows
 
 import structq
 from structq.cli.options import lm_options
 from structq.errors import StructqError
 from structq.evaluation import Agreement
 from structq.optimize.metrics import adds, readable
-from structq.texts import n_words
 
-PROSE = ("vicuna80", "gpteacher_roleplay", "self_instruct_seed", "pandalm")
-SETS = {"adds": PROSE, "readable": PROSE, "constraints": ("ifeval",), "likelihood": PROSE}
 COST = {"likelihood": 5}
 """LM calls of a trial, where not one: an evolution and four readings."""
-LABELLED = ("llmbar", "hhh", "pandalm")
-Rows = list[dict[str, Any]]
-
-
-class Store:
-    """Records of finished work, by what they are of."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lines = path.read_text("utf8").split("\n") if path.exists() else []
-        found = [json.loads(line) for line in lines if line.endswith("}")]
-        self.known = {self._key(one): one for one in found}
-
-    @staticmethod
-    def _key(record: Mapping[str, Any]) -> str:
-        return json.dumps(record["of"], sort_keys=True)
-
-    def get(self, of: Mapping[str, Any], make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-        """The record of that, made now if it is not there."""
-        key = json.dumps(of, sort_keys=True)
-        if key not in self.known:
-            record = {"of": dict(of), **make()}
-            with self.path.open("a", encoding="utf8") as file:
-                file.write(json.dumps(record) + "\n")
-            self.known[key] = record
-        return self.known[key]
-
-
-def _by_hash(rows: Rows) -> Rows:
-    return sorted(rows, key=lambda row: sha256(str(row["id"]).encode()).hexdigest())
-
-
-def _read(path: Path) -> Rows:
-    with path.open(encoding="utf8", newline="\n") as file:
-        return [json.loads(line) for line in file if line.strip()]
-
-
-def evolving_rows(data: Path, metric: str, words: Sequence[int], n: int) -> tuple[Rows, Rows]:
-    """Rows to tune with and held-out ones, at most n each; sets take turns, each by its hash."""
-
-    def fits(row: Mapping[str, Any]) -> bool:
-        known = any(one["kind"] in CHECKS for one in row.get("constraints", ()))
-        # Answers that keep limits are rare: there longer ones will do.
-        most = words[1] * (2 if metric == "constraints" else 1)
-        short = words[0] <= n_words(row["response"]) <= most and n_words(row["instruction"]) < 80
-        return short and (known or metric != "constraints")
-
-    found = []
-    for name in SETS[metric]:
-        folder = data / ("scoring" if name in LABELLED else "evolving")
-        rows = [{"response": "".join(row.get("responses", ())[:1]), **row}
-                for row in _read(folder / f"{name}.jsonl")]  # fmt: skip
-        rows = _by_hash([row for row in rows if fits(row)])
-        found += [(place // 2, name, place % 2, row) for place, row in enumerate(rows)]
-    found.sort(key=lambda one: one[:3])
-    tuning, rest = ([row for *_, half, row in found if half == side] for side in (0, 1))
-    return tuning[:n], rest[:n]
 
 
 def metric_of(name: str, lm: dspy.LM) -> Any:
@@ -145,10 +84,13 @@ def tune(
 
 
 def held_out(
-    name: str, templates: Mapping[str, str], rows: Rows, lm: dspy.LM, store: Store, growth: float
-) -> list[float]:
+    name: str, templates: Mapping[str, str], rows: Rows, lm: dspy.LM, store: Store,
+    given: Mapping[str, Any],
+) -> list[float]:  # fmt: skip
     """The metric of each row, by the mutation that is its turn; a failure counts 0."""
-    student = structq.EvolQuality(lm=lm, max_growth=growth, mutation_templates=dict(templates))
+    student = structq.EvolQuality(
+        lm=lm, max_growth=given["growth"], mutation_templates=dict(templates)
+    )
     metric, names = metric_of(name, lm), list(templates)
 
     def measured(row: Mapping[str, Any], mutation: str) -> dict[str, Any]:
@@ -164,7 +106,7 @@ def held_out(
         row, mutation = rows[place], names[place % len(names)]
         template = sha256(templates[mutation].encode()).hexdigest()[:12]
         of = {"metric": name, "row": row["id"], "mutation": mutation, "template": template}
-        return float(store.get({**of, "growth": growth}, lambda: measured(row, mutation))["value"])
+        return float(store.get({**of, **given}, lambda: measured(row, mutation))["value"])
 
     run = dspy.Parallel(num_threads=16, disable_progress_bar=True, max_errors=10**6)
     return list(run([(one, (place,)) for place in range(len(rows))]))
@@ -185,8 +127,8 @@ def compare(lm: dspy.LM, options: argparse.Namespace) -> Iterator[str]:
     yield f"{'metric':11} {'method':9} {'default':>7} {'tuned':>6} {'difference, 95 %':25} seeds"
     for name in options.metrics:
         tuning, rows = evolving_rows(options.data, name, options.words, options.rows)
-        free = partial(held_out, name, rows=rows, lm=counted(lm, answers), store=store,
-                       growth=options.growth)  # fmt: skip
+        given = {"lm": options.lm, "growth": options.growth}
+        free = partial(held_out, name, rows=rows, lm=counted(lm, answers), store=store, given=given)
         base = free(structq.EvolQuality().mutation_templates)
         for method in options.methods:
             runs, tuned = [], []
@@ -194,8 +136,7 @@ def compare(lm: dspy.LM, options: argparse.Namespace) -> Iterator[str]:
                 limit = None if method == "structq" else options.calls
                 own = counted(lm, answers, calls=limit, seed=seed)
                 of = {"metric": name, "method": method, "calls": options.calls, "seed": seed,
-                      "rows": len(tuning), "words": list(options.words),
-                      "growth": options.growth}  # fmt: skip
+                      "rows": len(tuning), "words": list(options.words), **given}  # fmt: skip
                 run = store.get(of, partial(tune, method, name, tuning, own, options, seed))
                 runs.append(run)
                 tuned.append(free(run["templates"]))
@@ -227,15 +168,7 @@ def _texts(runs: Rows) -> Iterator[str]:
 def criteria(lm: dspy.LM, options: argparse.Namespace) -> Iterator[str]:
     """A scorer's criteria tuned on one half of the labelled pairs, and the verdict on the other."""
     store, answers = Store(options.store), Answers(options.store.with_suffix(".answers"))
-    rows = [
-        {**row, "id": row["id"]}
-        for name in LABELLED
-        for row in _read(options.data / "scoring" / f"{name}.jsonl")
-        if "best" in row["labels"]
-        and n_words(" ".join([row["instruction"], *row["responses"]])) < 150
-    ]
-    ordered = _by_hash(rows)[: 2 * options.rows]
-    tuning, rest = ordered[::2], ordered[1::2]
+    tuning, rest = labelled_rows(options.data, options.rows)
 
     def judge(lm: dspy.LM, text: str | None = None) -> structq.QualityScorer:
         return structq.QualityScorer(lm=lm, permutations=2, criteria=text, n_in_flight=16)
@@ -256,7 +189,13 @@ def criteria(lm: dspy.LM, options: argparse.Namespace) -> Iterator[str]:
     base = agreement(None)
     yield f"default criteria: {fmean(base):.3f} of {len(rest)} held-out pairs, both orders"
     for seed in options.seeds:
-        of = {"criteria": "tuned", "calls": options.calls, "seed": seed, "rows": len(tuning)}
+        of = {
+            "criteria": "tuned",
+            "lm": options.lm,
+            "calls": options.calls,
+            "seed": seed,
+            "rows": len(tuning),
+        }
         run = store.get(of, partial(found, seed))
         values = agreement(run["candidate"])
         mean, low, high = interval(np.asarray(values) - np.asarray(base))
@@ -280,9 +219,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--calls", type=int, default=600)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--rows", type=int, default=60, help="at most, to tune and held out each")
-    parser.add_argument("--words", nargs=2, type=int, default=[12, 40], help="of the original")
+    parser.add_argument("--words", nargs=2, type=int, default=[12, 45], help="of the original")
     parser.add_argument("--growth", type=float, default=2.0, help="max_growth of the student")
-    parser.add_argument("--max-tokens", type=int, default=260)
+    parser.add_argument("--max-tokens", type=int, default=160)
     parser.add_argument("--lm-option", nargs="*", default=[], metavar="NAME=VALUE")
     parser.add_argument("--criteria", action="store_true", help="a scorer's criteria instead")
     parser.add_argument(
