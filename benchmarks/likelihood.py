@@ -4,7 +4,10 @@ A response's value is log p(response | instruction) - log p(response | nothing),
 tokens to a power. The sum (power 0) favours what says more, the mean (power 1) what says only what
 the instruction asks for. So one power cannot be best for all data, and the rule is stated on the
 first half alone: for each data set the power that is best there. The second half shows accuracy,
-and paired differences to chance and to the longer response, with 95 % bootstraps over rows.
+and paired differences to chance and to the longer response, with 95 % bootstraps over rows. Beside
+it stand the expected score that the LM gives where it is asked (independent scoring, 1 to 6) and
+two logistic curves, fitted to the first half: over sum, mean and length, and over these with the
+asked score.
 
     python benchmarks/likelihood.py [--lm smollm2] [--rows N] [--store FILE] [--data DIR]
 
@@ -52,16 +55,22 @@ def measure(rows: Sequence[dict[str, Any]], lm: str, store: Path) -> dict[str, K
     lines = store.read_text(encoding="utf8").splitlines() if store.exists() else []
     kept = {one["id"]: one for one in map(json.loads, lines)}
     missing = [row for row in rows if row["id"] not in kept]
-    scorer = structq.QualityScorer(scoring="likelihood", lm=structq.lm(lm)) if missing else None
+    if missing:
+        opened = structq.lm(lm)
+        reads = structq.QualityScorer(scoring="likelihood", lm=opened)
+        asks = structq.QualityScorer(scoring="independent", scale=(1, 6), lm=opened)
     with store.open("a", encoding="utf8") as file:
         for part in _parts(missing, 8):
-            for row, done in zip(part, next(scorer.process(part)), strict=True):
-                kept[row["id"]] = one = _stored(row, done["metadata"])
+            both = zip(part, next(reads.process(part)), next(asks.process(part)), strict=True)
+            for row, read, asked in both:
+                kept[row["id"]] = one = _stored(row, read["metadata"])
+                one["asked"] = asked["expected_scores"]
                 file.write(json.dumps(one) + "\n")
             file.flush()
             print(f"\r{len(kept)} of {len(rows)} rows", end="", flush=True)
     print()
-    return {row["id"]: kept[row["id"]] for row in rows if kept[row["id"]]["gains"]}
+    whole = (kept[row["id"]] for row in rows)
+    return {one["id"]: one for one in whole if one["gains"] and one["asked"]}
 
 
 def _parts(rows: Iterable[Any], n: int) -> Iterable[list[Any]]:
@@ -106,16 +115,15 @@ def best_power(rows: Sequence[Kept]) -> float:
     return max(POWERS, key=lambda power: (sum(right(rows, divided(power))), -power))
 
 
-def with_length(first: Sequence[Kept]) -> Callable[[Kept], list[float]]:
-    """A logistic curve over sum, mean and length together, fitted to the first half."""
+def fitted(first: Sequence[Kept], *, asked: bool) -> Callable[[Kept], list[float]]:
+    """A logistic curve over sum, mean, length and, if wanted, the asked score of the first half."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     def features(row: Kept) -> list[float]:
-        sums, means = divided(0.0)(row), divided(1.0)(row)
-        words = [math.log(1 + n) for n in row["words"]]
-        found = [one[0] - one[1] for one in (sums, means, words)]
+        values = [divided(0.0)(row), divided(1.0)(row), [math.log(1 + n) for n in row["words"]]]
+        found = [one[0] - one[1] for one in (*values, *([row["asked"]] if asked else []))]
         return [math.copysign(math.log1p(abs(one)), one) for one in found]  # tails are heavy
 
     x, y = [features(row) for row in first], [row["best"] == 0 for row in first]
@@ -176,7 +184,9 @@ def main() -> None:
         report(f"    {group}", some, rule)
     for power in (0.0, 1.0):
         report(f"all, power {power:g}", second, divided(power))
-    report("all, with length, fitted", second, with_length(first))
+    report("all, asked", second, lambda row: row["asked"])
+    report("all, with length, fitted", second, fitted(first, asked=False))
+    report("all, and asked, fitted", second, fitted(first, asked=True))
     passes = [row["passes"] for row in kept if row["passes"]]
     if passes:
         print(f"{sum(passes) / len(passes):.1f} forward passes a pair")

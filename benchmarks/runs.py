@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from parts.loopback import latency_of, loopback, stats_of
+from parts.loopback import FAULTS, LOST, USELESS_BY_NAME, latency_of, loopback, stats_of
 
 ROOT = Path(__file__).parents[1]
 DISTILABEL = ("distilabel==1.5.3", "requests", "instructor", "openai")
@@ -215,6 +215,23 @@ def slow_row(full: bool, _: Path | None) -> Iterator[str]:
         yield f"{outcome(Path(made), 200)}, {seconds:.1f} s (possible: {best:.1f} s)"
 
 
+def faults(full: bool, _: Path | None) -> Iterator[str]:
+    """60 rows, and one whose every request ends in the same fault, one fault after another."""
+    kinds = [*FAULTS, *LOST, *USELESS_BY_NAME]
+    limits = ("--timeout", "1", "--deadline", "4", "--window", "16")
+    bad = []
+    for kind in kinds if full else kinds[::6]:
+        with rows_in(60) as made, loopback(fault=kind) as address:
+            used = run(command("score", address, *limits), Path(made))
+            rows = [json.loads(line) for line in (Path(made) / "out.jsonl").open(encoding="utf8")]
+        errors = {row["id"]: row["metadata"]["error"] for row in rows if row["metadata"]["error"]}
+        said = str((errors.get(17) or {}).get("message", ""))
+        if len(rows) != 60 or set(errors) != {17} or not said:
+            bad.append(kind)
+        yield f"{kind}: {len(rows)} rows, {60 - len(errors)} good, {used.seconds:.1f} s; {said}"
+    yield f"{'all' if full else 'some'} kinds, not as they should be: {', '.join(bad) or 'none'}"
+
+
 def narrow(full: bool, _: Path | None) -> Iterator[str]:
     """A server that takes 32, then 12, then 64 at once."""
     n_rows = 10_000 if full else 600
@@ -300,7 +317,7 @@ def memory(full: bool, _: Path | None) -> Iterator[str]:
 
 
 CASES: dict[str, Callable[[bool, Path | None], Iterator[str]]] = {
-    "killed": killed, "faulty": faulty, "latency": latency, "slow_row": slow_row,
+    "killed": killed, "faults": faults, "faulty": faulty, "latency": latency, "slow_row": slow_row,
     "narrow": narrow, "cost": cost, "memory": memory,
 }  # fmt: skip
 

@@ -1,15 +1,18 @@
 """What LMs are worth as judges: each way to score on labelled rows, beside length and chance.
 
 For each data set, LM and way to score: pairwise accuracy with its 95 % interval (bootstrap over
-rows), its paired difference to the longer response, Spearman's correlation with the labels, and
-forward passes a row where the LM counts them. Sets of one response a row have a correlation only.
-Adversarial and natural pairs of LLMBar stand apart.
+rows), its paired difference to the longer response, and Spearman's correlation with the labels.
+Sets of one response a row have a correlation only. Adversarial and natural pairs of LLMBar stand
+apart. The last column is what a calibration is worth: Brier's score of the labels' base rate, and
+of curves on rows that they were not fitted to (five folds; a fold whose curve is refused has the
+base rate), or why there is none.
 
     python benchmarks/trust.py [--lm smollm2 ...] [--scoring joint ...] [--rows N] [--store DIR]
 
-N rows of each set are taken by a hash of their id (0: all). Answers are kept under DIR: a table
-that was stopped goes on, and one of more rows sends only what is missing. The data is the folder
-that STRUCTQ_DATA names, or ``../shared/data``; nothing of it is shipped.
+N rows of each set are taken by a hash of their id (0: all), and twice as many where a row has one
+response. A likelihood is read once and divided by its tokens or not (sum, mean). Answers are kept
+under DIR: a table that was stopped goes on, and one of more rows sends only what is missing. The
+data is the folder that STRUCTQ_DATA names, or ``../shared/data``; nothing of it is shipped.
 """
 
 from __future__ import annotations
@@ -18,17 +21,19 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import structq
 from structq.data import SCORING, Row, read_rows
-from structq.evaluation import judge_report
+from structq.errors import InputError
+from structq.evaluation import Calibration, Judged, Labelled, fit_calibration, judge_report
 from structq.journal import Journal
 from structq.runs.facts import answers_depend_on
-from structq.runs.judging import judge_rows
+from structq.runs.judging import JudgedRows, judge_rows
 
 SETS: dict[str, str | None] = {
     "llmbar": "best",
@@ -42,9 +47,9 @@ WAYS: dict[str, dict[str, Any]] = {
     "joint": {},
     "independent": {"scoring": "independent", "scale": (1, 6)},
     "pairwise": {"scoring": "pairwise"},
-    "likelihood, sum": {"scoring": "likelihood", "length_exponent": 0.0},
-    "likelihood, mean": {"scoring": "likelihood", "length_exponent": 1.0},
+    "likelihood": {"scoring": "likelihood", "length_exponent": 0.0},
 }
+_FOLDS = 5
 
 
 def rows_of(folder: Path, name: str, n: int) -> list[Row]:
@@ -53,21 +58,71 @@ def rows_of(folder: Path, name: str, n: int) -> list[Row]:
         subset = str(row.values.get("subset") or "")
         row.values["group"] = subset.split("/")[0] if name == "llmbar" else ""
     rows.sort(key=lambda row: sha256(str(row.values["id"]).encode()).hexdigest())
+    if n and sum(len(row.values["responses"]) for row in rows[:n]) < 1.5 * n:
+        n *= 2
     return rows[: n or None]
 
 
 def measure(
     lm: str, way: str, name: str, rows: list[Row], kind: str | None, store: Path
-) -> dict[str, Any]:
+) -> Iterator[dict[str, Any]]:
     scorer = structq.QualityScorer(lm=structq.lm(lm), **WAYS[way])
-    slug = f"{lm}-{way}-{name}".replace("/", "_").replace(", ", "-")
+    slug = f"{lm}-{way}-{name}".replace("/", "_")
     started = time.monotonic()
     with Journal(store / f"{slug}.journal", answers_depend_on(scorer)) as journal:
         found = judge_rows(scorer, rows, kind=kind, group="group", journal=journal)
-    report = judge_report(found.rows, name=f"{lm}, {way}", cost=found.cost) if found.rows else {}
     seconds = time.monotonic() - started
-    return {"set": name, "lm": lm, "way": way, "seconds": seconds, "report": report,
-            "left_out": dict(found.left_out)}  # fmt: skip
+    readings = {way: found.rows}
+    if way == "likelihood":
+        readings = {"likelihood, sum": found.rows, "likelihood, mean": divided(found)}
+    for told, judged in readings.items():
+        report = judge_report(judged, name=f"{lm}, {told}", cost=found.cost) if judged else {}
+        yield {"set": name, "lm": lm, "way": told, "seconds": seconds, "report": report,
+               "calibration": calibrated(judged), "left_out": dict(found.left_out)}  # fmt: skip
+
+
+def divided(found: JudgedRows) -> list[Judged]:
+    """The same readings, each divided by the tokens of its response."""
+    return [
+        replace(row, means=[raw / max(1, n) for raw, n in zip(row.best, tokens, strict=True)])
+        for row, values in zip(found.rows, found.values, strict=True)
+        for tokens in [values["metadata"]["n_tokens"]]
+    ]
+
+
+def calibrated(rows: list[Judged]) -> str:
+    """What curves are worth on rows that they have not seen."""
+    known = [Labelled(raw=row.over_orders, labels=row.labels) for row in rows]
+    known = [one for one in known if not (one.labels.compares and 0.5 in one.labels.values)]
+    levels = sorted({value for one in known for value in one.labels.values})
+    errors = {"base rate": list[float](), "calibrated": list[float]()}
+    refused = list[str]()
+    for fold in range(_FOLDS):
+        seen = [one for i, one in enumerate(known) if i % _FOLDS != fold]
+        labels = [value for one in seen for value in one.labels.values]
+        rate = {f"{level:g}": labels.count(level) / max(1, len(labels)) for level in levels}
+        fitted: Calibration | None = None
+        try:
+            fitted = fit_calibration(seen)
+        except InputError as error:
+            refused.append(str(error).removeprefix("calibration: "))
+        for one in known[fold::_FOLDS]:
+            shares = fitted.distributions(one.raw) if fitted else [rate] * len(one.raw)
+            for value, found in zip(one.labels.values, shares, strict=True):
+                errors["base rate"] += squares(rate, value, levels)
+                errors["calibrated"] += squares(found, value, levels)
+    if len(refused) == _FOLDS:
+        return f"refused: {refused[0]}"
+    shown = {name: sum(some) / len(some) for name, some in errors.items()}
+    return f"Brier {shown['calibrated']:.4f} ({shown['base rate']:.4f}), {len(refused)} refused"
+
+
+def squares(shares: Mapping[str, float], label: float, levels: Sequence[float]) -> list[float]:
+    """Squared errors of the probability of each level or more."""
+    return [
+        (sum(p for name, p in shares.items() if float(name) >= level) - (label >= level)) ** 2
+        for level in levels[1:]
+    ]
 
 
 def lines(result: dict[str, Any]) -> Iterator[str]:
@@ -77,7 +132,8 @@ def lines(result: dict[str, Any]) -> Iterator[str]:
         yield f"{head} no row could be scored: {result['left_out']}"
         return
     figures = list(report["figures"].values())[-1]
-    yield f"{head} {told(figures)} {', '.join(report['warnings'])}"
+    yield f"{head} {told(figures):66} {result['calibration']}"
+    yield from (f"  {warning}" for warning in report["warnings"])
     for group, part in report["groups"].items():
         yield f"{'  ' + group:20} {result['lm']:10} {result['way']:17} {told(part)}"
 
@@ -109,16 +165,17 @@ def main() -> None:
         return
     args.store.mkdir(parents=True, exist_ok=True)
     print(
-        f"{'set':20} {'LM':10} {'way':17}  rows accuracy               over length       Spearman"
+        f"{'set':20} {'LM':10} {'way':17}  rows accuracy               over length       Spearman  "
+        "calibration: Brier's score (base rate's), folds of five refused"
     )
     with (args.store / "results.jsonl").open("a", encoding="utf8") as kept:
         for name in args.sets:
             rows = rows_of(Path(args.data), name, args.rows)
             for lm in args.lm:
                 for way in args.scoring:
-                    result = measure(lm, way, name, rows, SETS[name], args.store)
-                    kept.write(json.dumps(result) + "\n")
-                    print(*lines(result), sep="\n", flush=True)
+                    for result in measure(lm, way, name, rows, SETS[name], args.store):
+                        kept.write(json.dumps(result) + "\n")
+                        print(*lines(result), sep="\n", flush=True)
 
 
 if __name__ == "__main__":

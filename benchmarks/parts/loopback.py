@@ -37,6 +37,34 @@ USELESS = [
 ]  # fmt: skip
 
 
+_TOO_LONG = "This model's maximum context length is 10 tokens, and the prompt has 20"
+FAULTS: dict[str, tuple[int, str, str]] = {
+    "500": (500, "{}", ""), "500 as text": (500, "Internal Server Error", ""),
+    "502": (502, "", ""), "503": (503, '{"error":{"message":"loading"}}', ""),
+    "504 as HTML": (504, "<html>gateway</html>", ""), "529": (529, '{"error":"overloaded"}', ""),
+    "408": (408, "{}", ""), "429": (429, '{"error":"slow down"}', ""),
+    "429, soon": (429, "{}", "Retry-After: 1\r\n"),
+    "429, tomorrow": (429, "{}", "Retry-After: 86400\r\n"),
+    "400": (400, '{"error":{"message":"bad request"}}', ""),
+    "400, policy": (400, '{"error":{"code":"content_filter","message":"flagged"}}', ""),
+    "400, too long": (400, json.dumps({"error": {"message": _TOO_LONG}}), ""),
+    "401": (401, '{"error":"no key"}', ""), "403": (403, '{"detail":"not allowed"}', ""),
+    "404": (404, '{"object":"error","message":"no model"}', ""),
+    "413": (413, "", ""), "422": (422, '{"detail":[{"msg":"field"}]}', ""),
+    "200 with HTML": (200, "<html>login</html>", ""), "broken JSON": (200, '{"choices":[', ""),
+    "empty body": (200, "", ""), "a list": (200, "[]", ""),
+    "error in 200": (200, '{"error":{"message":"loading"}}', ""),
+    "no choices": (200, '{"choices":[]}', ""),
+    "error in a choice": (200, '{"choices":[{"error":{"message":"broke"}}]}', ""),
+}  # fmt: skip
+"""Replies that are none; beside them stand ways to lose one, and answers of no use."""
+LOST = ("closed", "reset", "cut short", "a byte a second", "never")
+USELESS_BY_NAME = {
+    "empty": USELESS[0], "null": USELESS[1], "no JSON": USELESS[2], "cut": USELESS[3],
+    "another field": USELESS[4], "off the scale": USELESS[6], "filtered": USELESS[7],
+}  # fmt: skip
+
+
 def latency_of(row: int, told: dict[str, Any]) -> float:
     """Seconds that the answers to a row take."""
     if str(row) in told.get("slow", {}):
@@ -85,11 +113,32 @@ class Server:
                 wait_s = latency_of(int(found[1]) if found else 0, self.told)
                 self.ideal_s += wait_s / (takes or 1)
                 await asyncio.sleep(wait_s)
+            if (fault := self.told.get("fault")) and b"Q17?" in body:
+                return await self._fault(fault, writer)
             return self._said(body, writer)
         finally:
             self.busy -= 1
             self.n_answered += 1
             self.last = time.time()
+
+    async def _fault(self, name: str, writer: asyncio.StreamWriter) -> bytes | None:
+        """What stands for the answer to the one row that has no luck."""
+        if name in FAULTS:
+            return _reply(*FAULTS[name])
+        if name in USELESS_BY_NAME:
+            return _reply(200, _completion(*USELESS_BY_NAME[name]))
+        whole = _reply(200, _completion(GOOD))
+        if name == "reset":
+            writer.transport.abort()
+        elif name == "cut short":
+            writer.write(whole[:-9])
+        elif name == "never":
+            await asyncio.sleep(3600)
+        elif name == "a byte a second":
+            for i in range(len(whole)):
+                writer.write(whole[i : i + 1])
+                await asyncio.sleep(1)
+        return None
 
     def _said(self, body: bytes, writer: asyncio.StreamWriter) -> bytes | None:
         if self.draw.random() < self.told.get("faults", 0.0):

@@ -99,6 +99,7 @@ def summary_of(
         "mean_score_best": tally.after.value,
         "share_improved": tally.share_improved,
         "judge_check": tally.judge_check,
+        "calibrated": tally.calibrated,
         "refused_for_rate": run.gate.n_refused,
         "seconds": round(tally.seconds, 3),
         "ended_by": ended_by,
@@ -121,13 +122,13 @@ def summary_lines(tally: Tally, run: Run | RayRun | None = None) -> Iterator[tup
     if tally.before.value is not None and tally.after.value is not None:
         yield "mean score, original", f"{tally.before.value:.3f}"
         yield "mean score, best kept", f"{tally.after.value:.3f}"
-        judge = ", judged by the LM itself" if tally.judged_by_writer else ""
-        yield f"rows improved{judge}", f"{tally.share_improved:.1%}"
     elif tally.scores.value is not None:
         yield "responses scored", f"{tally.scores.n:,}"
         yield "mean score", f"{tally.scores.value:.3f}"
-    if tally.judge_check is not None:
-        yield "judge check", tally.judge_check["sentence"]
+    if tally.share_improved is not None:
+        judge = ", judged by the LM itself" if tally.judged_by_writer else ""
+        yield f"rows improved{judge}", f"{tally.share_improved:.1%}"
+    yield from _of_the_judge(tally)
     if run is not None and run.n_resumed:
         yield "of an earlier run", f"{run.n_resumed:,}"
     yield "LM calls", f"{tally.n_lm_calls if run is None else run.gate.n_calls:,}"
@@ -138,3 +139,13 @@ def summary_lines(tally: Tally, run: Run | RayRun | None = None) -> Iterator[tup
     yield "seconds", f"{tally.seconds:.1f}"
     if tally.seconds > 0:
         yield "rows/s", f"{tally.n_rows / tally.seconds:.1f}"
+
+
+def _of_the_judge(tally: Tally) -> Iterator[tuple[str, str]]:
+    if tally.judge_check is not None:
+        yield "judge check", tally.judge_check["sentence"]
+    found = tally.calibrated or {}
+    if mean := found.get("mean"):
+        yield "mean on the labels' scale", "{:.3f} ({:.3f} to {:.3f})".format(*mean)
+    if shift := found.get("shift"):
+        yield "unlike the labelled rows", shift

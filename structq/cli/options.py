@@ -49,6 +49,9 @@ class LmSettings(Settings):
     )
     max_tokens: int | None = Field(default=None, ge=1, description="Longest answer, in tokens.")
     temperature: float | None = Field(default=None, ge=0, description="0 is greedy.")
+    timeout: float | None = Field(
+        default=None, gt=0, description="Of servers: seconds of one attempt, until it is answered."
+    )
     lm_option: Annotated[list[str], Shown("NAME=VALUE")] = Field(
         default_factory=list,
         description="Any other option of the LM, as `structq models --options` lists them; may be "

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from structq.cli.terminal import cell
+from structq.modules.derived import finest_scores
 
 __all__ = ["show_rows", "spread"]
 
@@ -38,7 +39,7 @@ def _table(row: Mapping[str, Any], console: Console) -> Table:
     """Side by side where there is room, else one below the other; the best has a star."""
     texts = list(map(cell, row["responses"]))
     names = ["original", *row["mutations"]]
-    scores = row["expected_scores"] or row["scores"]
+    scores = finest_scores(row)
     best = row["responses"].index(row["best_response"])
     heads = [
         cell(f"{'* ' if i == best else ''}{name}, score {_score(score)}")

@@ -149,7 +149,7 @@ class _Command:
         self, run: Run | RayRun, rows: Any, tally: Tally, view: RunView
     ) -> JudgeSample | None:
         """Takes every finished row; some of them for a check of the judge, where it is wanted."""
-        from structq.runs.judging import JudgeSample
+        from structq.runs.judging import CalibratedSample, JudgeSample
         from structq.runs.output import write_line
         from structq.runs.watch import FailureLimit, FailureWatch
 
@@ -157,6 +157,8 @@ class _Command:
         watch = FailureWatch(limit=FailureLimit.parse(limit) if limit else FailureLimit())
         wanted = self.settings.judge_check
         sample = None if wanted is None else JudgeSample(scorer=_judge_of(self.task), size=wanted)
+        curve = getattr(self.task, "calibration", None)
+        scaled = None if curve is None else CalibratedSample(calibration=curve)
         for row in run.finished(rows):
             self.last = max(self.last, row.number)
             tally.add(row)
@@ -169,10 +171,13 @@ class _Command:
                 self.last = row.number - 1
                 run.stop()
                 break
-            if sample is not None and row.error is None:
-                sample.add(row.values)
+            for one in (sample, scaled):
+                if one is not None and row.error is None:
+                    one.add(row.values)
             if self.out == "-":
                 write_line(row.values)
+        if scaled is not None:
+            tally.calibrated = scaled.report()
         return sample
 
     def _end(self, reason: str) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from structq.evaluation.labels import labels_of
 from structq.evaluation.numbers import Floats, finite, library, same_length
+from structq.modules.derived import finest_scores
 
 __all__ = ["Agreement", "kendall", "ndcg", "pairwise_agreement", "spearman"]
 
@@ -97,9 +98,7 @@ class Agreement:
 
 def judged_by(scored: Mapping[str, Any] | Any) -> Sequence[float] | None:
     """The finest scores of a scored row: measured means, raw values of a comparison, or scores."""
-    metadata = scored.get("metadata") or {}
-    raw = metadata.get("raw_scores") if isinstance(metadata, Mapping) else None
-    found = scored.get("expected_scores") or raw or scored.get("scores")
+    found = finest_scores(scored)
     return None if not found or None in found else list(found)
 
 

@@ -29,6 +29,7 @@ LEAST_LABELS = 100
 """Labelled responses from which on a curve is fitted."""
 _MOST_LEVELS = 20
 _FOLDS = 5
+_CHANCE = 0.05
 _FORMAT = 1
 
 
@@ -211,11 +212,11 @@ def fit_calibration(
     if scale is not None and not compares:
         scores["uncalibrated"] = brier_of(stretched(x, scale, levels), y, levels)
     method = min(("isotonic", "ordinal"), key=lambda name: scores[name])
-    if scores[method] >= scores["base rate"]:
+    if not _is_better(held_out[method], held_out["base rate"], y, groups, levels):
         raise _refused(
-            f"no curve predicts held-out labels better than their base rate (Brier "
-            f"{scores[method]:.4f} and {scores['base rate']:.4f} on {len(y)} labels): "
-            "this scorer says nothing about them"
+            "no curve predicts held-out labels better than their base rate by more than chance "
+            f"would (Brier {scores[method]:.4f} and {scores['base rate']:.4f} on {len(y)} labels): "
+            "this scorer says nothing about them, or there are too few"
         )
     return Calibration(
         levels=tuple(levels),
@@ -238,6 +239,22 @@ def _refused(reason: str) -> InputError:
 def _features(raw: Sequence[float], within_row: bool) -> Floats:
     x = np.asarray(raw, dtype=np.float64)
     return x - x.mean() if within_row else x
+
+
+def _is_better(
+    or_more: Floats, base: Floats, y: Floats, groups: Any, levels: Sequence[float]
+) -> bool:
+    """Whether the errors are lower by more than chance would make them, once in twenty times.
+
+    Rows are compared, not labels: those of one row go together.
+    """
+    true = y[:, None] >= np.asarray(levels)[None, 1:]
+    gains = ((base - true) ** 2 - (or_more - true) ** 2).mean(axis=1)
+    per_row = np.bincount(groups, weights=gains)
+    if np.ptp(per_row) == 0:
+        return bool(per_row[0] > 0)
+    tested = library("scipy.stats").ttest_1samp(per_row, 0.0, alternative="greater")
+    return bool(tested.pvalue < _CHANCE)
 
 
 def _out_of_fold(

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from structq.modules.derived import finest_scores
+
 __all__ = ["Candidate", "DropError", "Message", "Scored", "best_of", "read_scored"]
 
 Message = dict[str, str]
@@ -52,7 +54,8 @@ def read_scored(
 
     Args:
         row: Columns by name.
-        scores: Column to rank by; by default ``expected_scores`` where there are some.
+        scores: Column to rank by; by default ``expected_scores`` where there are some, else the
+            raw values that ranks are of, else ``scores``.
         system_prompt: System message of a conversation that has none.
 
     Raises:
@@ -133,9 +136,8 @@ def _candidates(row: Mapping[str, Any], answer: str | None, column: str | None) 
 
 
 def _scores(row: Mapping[str, Any], column: str | None) -> list[Any]:
-    """The first of the columns that has a score."""
-    for name in (column,) if column else ("expected_scores", "scores"):
-        found = row.get(name)
+    """The column, or the finest scores that there are."""
+    for found in (row.get(column),) if column else (finest_scores(row), row.get("scores")):
         if isinstance(found, list) and any(map(_is_score, found)):
             return found
     raise DropError("no scores")

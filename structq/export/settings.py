@@ -45,8 +45,8 @@ class ExportSettings(Settings):
     )
     scores: Literal["expected_scores", "scores"] | None = Field(
         default=None,
-        description="Column to rank by; by default expected_scores where a row has them, else "
-        "scores.",
+        description="Column to rank by; by default expected_scores where a row has them, else the "
+        "raw values that ranks are of, else scores.",
     )
     margin: bool = Field(
         default=True,

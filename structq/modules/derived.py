@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
-__all__ = ["best_of", "best_response", "facts_of", "without_derived", "without_facts"]
+__all__ = [
+    "best_of", "best_response", "facts_of", "finest_scores", "orders_rows", "without_derived",
+    "without_score_facts",
+]  # fmt: skip
 
 _EVOLVED = ("evolved_response", "evolved_responses", "mutations", "model_name")
 _COMPARED = ("responses", "scores", "expected_scores", "score_distributions", "best_response")
+_SCORE_FACTS = frozenset({
+    "unscored", "sampled", "turn_scores", "turn_expected_scores", "raw_scores", "uncalibrated",
+    "uncalibrated_scores", "win_probabilities", "log_probabilities", "log_probability_gains",
+    "n_tokens",
+})  # fmt: skip
+"""What a way to score says in ``metadata``: of no use once the row is scored anew."""
 
 
 def best_of(scores: Sequence[float | None]) -> int:
@@ -20,9 +29,25 @@ def best_of(scores: Sequence[float | None]) -> int:
 
 def best_response(row: Mapping[str, Any]) -> str | None:
     """The best of a row's responses by the scores beside them; ``None`` where there are none."""
-    ranks = row.get("expected_scores") or row.get("scores")
+    ranks = finest_scores(row)
     responses: Any = row.get("responses")
     return responses[best_of(ranks)] if ranks else None
+
+
+def finest_scores(row: Mapping[str, Any]) -> list[Any]:
+    """What a row's responses are compared by: measured means, raw values, or scores.
+
+    Ranks stand for the raw values that they are of; an empty list where nothing is scored.
+    """
+    columns = (row.get("expected_scores"), facts_of(row).get("raw_scores"), row.get("scores"))
+    return next((one for one in columns if isinstance(one, list) and one), [])
+
+
+def orders_rows(row: Mapping[str, Any]) -> bool:
+    """Whether those can be held against other rows': not where only this row's were compared."""
+    facts = facts_of(row)
+    alone = "raw_scores" in facts and "log_probability_gains" not in facts
+    return bool(row.get("expected_scores")) or not alone
 
 
 def without_derived(row: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -34,11 +59,15 @@ def without_derived(row: Mapping[str, Any]) -> Mapping[str, Any]:
         return row
     stale = {*_EVOLVED, *(_COMPARED if "best_response" in row else ())}
     kept = {name: value for name, value in row.items() if name not in stale}
-    return without_facts(kept, "short", "unscored", "turn_scores", "turn_expected_scores")
+    return _without_facts(kept, {"short", *_SCORE_FACTS})
 
 
-def without_facts(row: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
-    """A row without these facts of an earlier run in its ``metadata``."""
+def without_score_facts(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row to score, without what an earlier scoring says in its ``metadata``."""
+    return _without_facts(row, _SCORE_FACTS)
+
+
+def _without_facts(row: Mapping[str, Any], names: Set[str]) -> Mapping[str, Any]:
     facts = facts_of(row)
     if facts.keys().isdisjoint(names):
         return row
@@ -47,5 +76,5 @@ def without_facts(row: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
 
 def facts_of(row: Any) -> Mapping[str, Any]:
     """The ``metadata`` of a row, where it is one and has some."""
-    metadata = row.get("metadata") if isinstance(row, Mapping) else None
+    metadata = row.get("metadata") if hasattr(row, "get") else None
     return metadata if isinstance(metadata, Mapping) else {}

@@ -13,7 +13,7 @@ from structq.signatures import ScoreResponses
 from structq.templates import check_text, default_criteria, score_template
 
 from .calls import Caller, Reply, carrying
-from .derived import best_response, without_facts
+from .derived import best_response, without_score_facts
 from .predictor import Predictor
 from .results import ScoreResult
 from .rows import RowModule, check_instruction, row_values
@@ -195,8 +195,7 @@ class QualityScorer(Settled, RowModule, settings=ScorerSettings, options=ScorerO
     async def aprocess_row(self, row: Mapping[str, Any] | dspy.Example) -> dict[str, Any]:
         """One row with the output columns; a best response that is there follows the scores."""
         row = row_values(row)
-        stale = ("unscored", "turn_scores", "turn_expected_scores")
-        done = await super().aprocess_row(without_facts(row, *stale))
+        done = await super().aprocess_row(without_score_facts(row))
         return {**done, "best_response": best_response(done)} if "best_response" in row else done
 
     def _caller(self, system_prompt: str | None) -> Caller:

@@ -22,6 +22,8 @@ MAX_CHARS = 2_000
 MAX_SENTENCE_CHARS = 400
 MAX_SENTENCES = 24
 
+# "The answer is:", and nothing behind it: a label, and no instruction.
+_LABEL = re.compile(r"[^\n]*[:,;：，；、]\s*\Z")
 _FIELD = re.compile(r"\{[{%#]|[}%#]\}|<(?:PROMPT|RESPONSE)>|<\|", re.IGNORECASE)
 
 # Who decides how good a response is, what is given for it, and what one does to get that.
@@ -170,6 +172,8 @@ def check_proposal(text: object) -> Proposal:
             return Proposal(refusal=f"has a sentence that is too long: {found}")
     if not any(char.isalpha() for char in text):
         return Proposal(refusal="holds no word")
+    if found := _LABEL.search(text):
+        return Proposal(refusal=f"ends with what it does not say: {found.group().strip()[-60:]!r}")
     return Proposal(sentences=tuple(units_of(text)))
 
 

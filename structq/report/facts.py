@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from structq.data import Row
-from structq.modules.derived import best_of, facts_of
+from structq.modules.derived import best_of, facts_of, finest_scores
 from structq.runs.rows import finished_row
 
 __all__ = ["RowFacts", "Step", "facts_of_row", "ranks_of", "responses_of"]
@@ -120,8 +120,8 @@ def _answers(values: Mapping[str, Any], n: int) -> list[str]:
 
 
 def ranks_of(values: Mapping[str, Any], n: int) -> list[float | None]:
-    """What the responses are compared by, as many: expected scores, else scores."""
-    found = values.get("expected_scores") or values.get("scores") or []
+    """What the responses are compared by, as many."""
+    found = finest_scores(values)
     return list(found) if len(found) == n else [None] * n
 
 

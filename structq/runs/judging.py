@@ -10,7 +10,7 @@ from typing import Any
 
 from structq.data import Row
 from structq.errors import InputError, LMError
-from structq.evaluation import Judged, Labelled, Labels, labels_of
+from structq.evaluation import Calibration, Judged, Labelled, Labels, labels_of
 from structq.evaluation.agreement import judged_by
 from structq.evaluation.bias import Decision, Ordered, is_length_alone, order_sentence
 from structq.journal import Journal
@@ -21,7 +21,7 @@ from structq.runs.rows import Finished
 from structq.runs.run import Run
 from structq.texts import n_words
 
-__all__ = ["JudgeSample", "JudgedRows", "judge_rows", "order_matters", "turned"]
+__all__ = ["CalibratedSample", "JudgeSample", "JudgedRows", "judge_rows", "order_matters", "turned"]
 
 _ASKED = ("instruction", "responses", "system_prompt")
 
@@ -34,6 +34,8 @@ class JudgedRows:
     """Those with labels and scores."""
     labelled: list[Labelled] = field(default_factory=list)
     """The same ones, for a calibration."""
+    values: list[Mapping[str, Any]] = field(default_factory=list)
+    """What the scorer gave each of them."""
     left_out: Counter[str] = field(default_factory=Counter)
     """How many were not used, by the reason."""
     cost: dict[str, Any] = field(default_factory=dict)
@@ -107,29 +109,61 @@ def judge_rows(
 
 
 @dataclass(kw_only=True)
-class JudgeSample:
-    """Some rows of a run, each as likely as any other, and what both their orders show."""
+class _Sample:
+    """Some rows of a run, each as likely as any other."""
 
-    scorer: QualityScorer
-    """The judge of the run."""
     size: int
     """Most rows that are kept."""
     rows: list[Mapping[str, Any]] = field(default_factory=list)
-    """Scored ones of two responses or more."""
+    """Those that are."""
     n_seen: int = 0
-    """Such rows so far."""
+    """Rows so far that could have been."""
     _draw: random.Random = field(default_factory=lambda: random.Random(0))
 
-    def add(self, values: Mapping[str, Any]) -> None:
-        """One more scored row."""
-        scores = values.get("scores")
-        if not isinstance(scores, list) or len(scores) < 2 or None in scores:
-            return
+    def _take(self, values: Mapping[str, Any]) -> None:
         self.n_seen += 1
         if len(self.rows) < self.size:
             self.rows.append(values)
         elif (place := self._draw.randrange(self.n_seen)) < self.size:
             self.rows[place] = values
+
+
+@dataclass(kw_only=True)
+class CalibratedSample(_Sample):
+    """Rows of a run whose scores are on people's scale, and what they say of all its rows."""
+
+    calibration: Calibration
+    """What put them there."""
+    size: int = 5_000
+
+    def add(self, values: Mapping[str, Any]) -> None:
+        """One more scored row."""
+        raw = values.get("metadata", {}).get("uncalibrated_scores")
+        if raw is not None:
+            self._take({"raw": raw, "means": values["expected_scores"]})
+
+    def report(self) -> dict[str, Any]:
+        """The mean of the data where the labels have one, and in what the data are otherwise."""
+        found: dict[str, Any] = {"rows": len(self.rows), "mean": None}
+        if self.rows and not self.calibration.within_row:
+            means = [value for row in self.rows for value in row["means"]]
+            found["mean"] = list(self.calibration.mean_of(means))
+        raw = [value for row in self.rows for value in self.calibration.features(row["raw"])]
+        return {**found, "shift": self.calibration.shift(raw)}
+
+
+@dataclass(kw_only=True)
+class JudgeSample(_Sample):
+    """Scored rows of two responses or more, and what both their orders show."""
+
+    scorer: QualityScorer
+    """The judge of the run."""
+
+    def add(self, values: Mapping[str, Any]) -> None:
+        """One more scored row."""
+        scores = values.get("scores")
+        if isinstance(scores, list) and len(scores) > 1 and None not in scores:
+            self._take(values)
 
     def check(self, *, window: int) -> dict[str, Any]:
         """Scores them the other way round: a ``sentence``, and what it rests on."""
@@ -213,6 +247,7 @@ def _take(
         other = _judged(row, labels, _put_back(back.values), group)
         judged = Judged(**{**vars(judged), "turned": other})
     found.rows.append(judged)
+    found.values.append(there.values)
     found.labelled.append(Labelled(raw=judged.over_orders, labels=labels))
 
 

@@ -7,6 +7,7 @@ past it the level is only tried, by steps that double while nothing is refused.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["Pace", "PaceLimits"]
 
 _FIRST = 12
-_CUT = 0.85
+_CUT, _DEEP_CUT = 0.95, 0.8
+"""What is left of the level after a refusal, and after one that soon follows another."""
 _ROUNDS_BEFORE_A_TRY = 2
 _MOST_ROUNDS = 16
 _FAILURES_OF_A_DOWN_SERVER = 3
@@ -84,6 +86,7 @@ class Pace:
     _step: float = 1.0
     _rounds: float = _ROUNDS_BEFORE_A_TRY
     _quiet: int = 0
+    _since_cut: float = float("inf")
     _cut_at: float = float("-inf")
     _not_before: float = 0.0
     _failures: int = 0
@@ -138,6 +141,7 @@ class Pace:
             self.reason = "the server is back"
         self.has_answered, self._failures, self._wait_s = True, 0, _FIRST_WAIT_S
         self._n_answers += 1
+        self._since_cut += 1
         self._mean_tokens += (n_tokens - self._mean_tokens) / min(self._n_answers, 100)
         if self.limits.tokens_per_minute:
             self._spent.append((now, n_tokens))
@@ -181,15 +185,15 @@ class Pace:
         self.in_flight -= 1
 
     def _grow(self) -> None:
-        if self._wall is None or self.level < self._wall - 1:
+        if self._wall is None or int(self.level) < int(self._wall):
             # Below what was taken before: doubles in the time of a call, as each answer adds one.
-            self._to(self.level + 1, "growing")
+            self._to(min(self.level + 1, self._wall or math.inf), "growing")
             return
         self._quiet += 1
         if self._quiet < self._rounds * self.level:
             return
         self._quiet = 0
-        if self._step > 2:  # two tries went well: what was learned before is out of date
+        if self._step > 1:  # a try went well: what was learned before is out of date
             self._rounds = _ROUNDS_BEFORE_A_TRY
         self._to(self.level + self._step, "trying more")
         self._wall = self.level
@@ -201,7 +205,10 @@ class Pace:
         if tried:  # it was the try that was refused: wait longer before the next
             self._rounds = min(2 * self._rounds, _MOST_ROUNDS)
         self._step, self._quiet, self._cut_at = 1.0, 0, now
-        self._to(max(1.0, _CUT * min(self.level, self.in_flight)), "calls were refused")
+        # One refusal may be chance; another before each call has had two answers is none.
+        left = _DEEP_CUT if self._since_cut < 2 * self.level else _CUT
+        self._since_cut = 0
+        self._to(max(1.0, left * min(self.level, self.in_flight)), "calls were refused")
 
     def _to(self, level: float, reason: str) -> None:
         if level >= self.limits.most:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from structq.errors import InputError
 from structq.export.rows import Drops
 from structq.export.scored import DropError, Scored, best_of, read_scored
+from structq.modules.derived import orders_rows
 from structq.runs.select_settings import SelectSettings
 from structq.runs.signatures import Signatures
 from structq.runs.similarity import distinct_rows
@@ -108,6 +109,8 @@ def select_rows(
 
 
 def _score(row: Mapping[str, Any], scored: Scored, settings: SelectSettings) -> float:
+    if not orders_rows(row):
+        raise DropError("scores that only compare the responses of their row (calibrate them)")
     first = scored.candidates[0]
     if settings.score == "best":
         score = best_of(scored.candidates).score

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from structq.modules.derived import facts_of
+from structq.modules.derived import facts_of, finest_scores, orders_rows
 from structq.runs.rows import Finished
 
 __all__ = ["Mean", "Tally"]
@@ -69,16 +69,23 @@ class Tally:
     """Scores of all responses."""
 
     before: Mean = field(default_factory=Mean)
-    """Score of the original response, over rows where original and best are both scored."""
+    """Score of the original response, over compared rows whose scores other rows' can be held
+    against."""
 
     after: Mean = field(default_factory=Mean)
     """Score of the best response, over the same rows."""
 
     n_improved: int = 0
-    """Rows among those whose best response is an evolution."""
+    """Rows among the compared ones whose best response is an evolution."""
+
+    n_compared: int = 0
+    """Rows whose original and best response are both scored."""
 
     judge_check: dict[str, Any] | None = None
     """What both orders of some rows showed of the judge, where they were asked."""
+
+    calibrated: dict[str, Any] | None = None
+    """What calibrated scores say of the data: ``mean`` with its interval, and ``shift``."""
 
     started: float = field(default_factory=time.monotonic)
     """Start of the run, in seconds of the monotonic clock."""
@@ -91,7 +98,7 @@ class Tally:
     @property
     def share_improved(self) -> float | None:
         """Improved rows among those scored before and after, from 0 to 1."""
-        return self.n_improved / self.before.n if self.before.n else None
+        return self.n_improved / self.n_compared if self.n_compared else None
 
     def add(self, row: Finished) -> None:
         """Counts one finished row."""
@@ -109,12 +116,16 @@ class Tally:
             self._add_scores(row.values)
 
     def _add_scores(self, values: dict[str, Any]) -> None:
-        scores = values.get("expected_scores") or values.get("scores") or []
+        scores = finest_scores(values)
         known = [score for score in scores if score is not None]
+        compared = self.compares and known and scores[0] is not None
+        if compared:
+            self.n_compared += 1
+            self.n_improved += max(known) > scores[0]
+        if not orders_rows(values):
+            return  # a mean over rows of what only compares within one says nothing
         for score in known:
             self.scores.add(score)
-        if not self.compares or not known or scores[0] is None:
-            return
-        self.before.add(scores[0])
-        self.after.add(max(known))
-        self.n_improved += max(known) > scores[0]
+        if compared:
+            self.before.add(scores[0])
+            self.after.add(max(known))

@@ -201,6 +201,43 @@ def test_scores_are_put_on_peoples_scale(check, data, tmp_path):
     assert "was fitted to scores with scoring='likelihood'" in other.output
 
 
+def test_the_mean_of_the_data_is_told_on_the_labels_scale(check, data, tmp_path):
+    told = [
+        row | {"labels": {"human_scores": [4.0 + i % 2 if "good" in text else 2.0
+                                           for text in row["responses"]]}}
+        for i, row in enumerate(rows())
+    ]  # fmt: skip
+    data.write_text("".join(json.dumps(row) + "\n" for row in told), encoding="utf8")
+    curve, out = str(tmp_path / "c.json"), tmp_path / "o.jsonl"
+    assert check("-o", curve, "--scoring", "likelihood", command="calibrate").exit_code == 0
+    options = ["--calibration", curve, "--scoring", "likelihood"]
+    summary = tmp_path / "s.json"
+    done = check("-o", str(out), *options, "--summary", str(summary), command="score")
+    assert done.exit_code == 0, done.output
+    scored = [json.loads(line) for line in out.read_text(encoding="utf8").splitlines()]
+    means = [value for row in scored for value in row["expected_scores"]]
+    found = json.loads(summary.read_text())["calibrated"]
+    assert found["mean"] == pytest.approx(list(Calibration.load(curve).mean_of(means)))
+    assert found["mean"][1] < 3.25 < found["mean"][2]
+    assert found["shift"] is None
+    assert "mean on the labels' scale" in done.output
+
+    worse = [row | {"responses": ["bad one", "bad two"]} for row in told]
+    data.write_text("".join(json.dumps(row) + "\n" for row in worse), encoding="utf8")
+    done = check("-o", str(tmp_path / "w.jsonl"), *options, command="score")
+    assert "distributed otherwise" in one_line(done)
+
+
+def test_which_is_better_has_no_mean(check, tmp_path):
+    curve, summary = str(tmp_path / "c.json"), tmp_path / "s.json"
+    assert check("-o", curve, "--scoring", "likelihood", command="calibrate").exit_code == 0
+    options = ["--calibration", curve, "--scoring", "likelihood", "--summary", str(summary)]
+    assert check("-o", str(tmp_path / "o.jsonl"), *options, command="score").exit_code == 0
+    assert json.loads(summary.read_text())["calibrated"] == {
+        "rows": 76, "mean": None, "shift": None
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("score", "told"),
     [("good", "changes no winner in 40 rows"), ("place", "position alone: the first response")],

@@ -169,3 +169,22 @@ def test_a_calibrated_scorer_speaks_on_peoples_scale():
     assert row["score_distributions"][1]["0"] > 0.9
     assert row["metadata"]["uncalibrated_scores"] == row["metadata"]["raw_scores"] == [3.0, -3.0]
     assert "uncalibrated" not in row["metadata"]
+
+
+@pytest.mark.slow
+def test_noise_is_calibrated_at_most_once_in_twenty_times():
+    rng, n_fitted = np.random.default_rng(3), 0
+    for _ in range(60):
+        rows = [
+            Labelled(
+                raw=rng.normal(size=2).tolist(),
+                labels=Labels(values=tuple(rng.permutation([0.0, 1.0]).tolist()), kind="best"),
+            )
+            for _ in range(60)
+        ]
+        try:
+            fit_calibration(rows)
+        except InputError:
+            continue
+        n_fitted += 1
+    assert n_fitted <= 7  # more have a chance below 1 in 50 where the rate is a twentieth

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from structq import EvolQuality, EvolveAndScore, QualityScorer
+from structq.modules.derived import finest_scores
 from tests.scripted import ScriptedEngine, default_script, make_lm, schema_of
 
 ROW = {"id": 7, "instruction": "Why?", "response": "Because."}
@@ -124,3 +125,39 @@ def test_every_missing_score_has_its_reason(answer, reasons):
     assert [one["response"] for one in told] == [i for i, _ in reasons]
     assert all(reason in one["reason"] for one, (_, reason) in zip(told, reasons, strict=True))
     assert [i for i, score in enumerate(done["scores"]) if score is None] == [i for i, _ in reasons]
+
+
+@pytest.mark.parametrize(
+    ("module", "options"),
+    [(QualityScorer, {}), (EvolveAndScore, {"num_evolutions": 2})],
+    ids=["score", "evolve and score"],
+)
+def test_nothing_of_an_earlier_way_to_score_outlives_another_one(compared, module, options):
+    facts = {
+        "raw_scores": [9.0, 1.0, 0.0], "uncalibrated": "ranks", "log_probability_gains": [9, 1, 0],
+        "n_tokens": [1, 1, 1], "log_probabilities": [-1, -1, -1], "win_probabilities": [[0.0]],
+        "sampled": 8, "uncalibrated_scores": [1.0, 1.0, 1.0], "turn_scores": [[1.0]],
+        "turn_expected_scores": [[1.0]], "unscored": [{"response": 0, "reason": "cut"}],
+    }  # fmt: skip
+    stale = {**compared, "metadata": {**compared["metadata"], **facts}}
+    done = only(module(lm=scripted(1, 2, 3), **options), stale)
+    assert done["scores"] == [1, 2, 3]
+    assert not set(facts) & set(done["metadata"])
+    assert done["best_response"] == done["responses"][-1]
+
+
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [
+        ({"scores": [1, 2]}, [1, 2]),
+        ({"scores": [1, 2], "expected_scores": [1.5, 1.2]}, [1.5, 1.2]),
+        ({"scores": [2, 1], "metadata": {"raw_scores": [0.1, -3.0]}}, [0.1, -3.0]),
+        ({"scores": [1], "expected_scores": None, "metadata": None}, [1]),
+        ({"scores": "12", "metadata": {"raw_scores": 7}}, []),
+        ({"scores": 3, "metadata": []}, []),
+        ({}, []),
+    ],
+    ids=["scores", "means", "raw values", "nothing finer", "no lists", "a number", "nothing"],
+)
+def test_the_finest_scores_are_a_list_or_nothing(row, found):
+    assert finest_scores(row) == found

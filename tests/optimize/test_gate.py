@@ -12,6 +12,10 @@ from structq.optimize.proposers.library import GENERAL, SENTENCES
     ("text", "reason"),
     [
         (7, "is no text"),
+        ("The answer is: The rewritten response:", "ends with what it does not say"),
+        ("Add an example.\nThe rewritten response:\n", "ends with what it does not say"),
+        ("Add an example, a number,", "ends with what it does not say"),
+        ("例を加える：", "ends with what it does not say"),
         ("", "is empty"),
         (" \n", "is empty"),
         ("?!", "holds no word"),
@@ -58,6 +62,8 @@ def test_what_may_not_be_tried_is_refused_with_the_reason(text, reason):
     "text",
     [
         "Add the rate of change where numbers appear.",
+        "Add one of these: an example, a number.",
+        "End with: thank you for reading.",
         "Say what scores a team needs to win.",
         "Explain how the metric system converts.",
         "Judge whether the claim holds.",

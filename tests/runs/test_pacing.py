@@ -79,8 +79,26 @@ def test_many_refusals_of_one_moment_are_one_cut():
         pace.start(0.0)
     for _ in range(6):
         pace.refuse(1.0, started=0.0)
-    assert pace.level == pytest.approx(0.85 * 12)
+    assert pace.level == pytest.approx(0.95 * 12)
     assert pace.reason == "calls were refused"
+
+
+def test_a_refusal_that_soon_follows_another_cuts_deeper():
+    pace = Pace(limits=PaceLimits(most=12))
+    for now in (0.0, 2.0):
+        pace.start(now)
+        pace.refuse(now + 1, started=now)
+        pace.level = 10.0
+        for _ in range(9):
+            pace.start(now + 1)
+    pace.refuse(4.0, started=3.5)
+    assert pace.level == pytest.approx(0.8 * 10)
+
+
+@pytest.mark.parametrize("takes", [5, 12, 40])
+def test_a_steady_server_is_used_nearly_whole(takes):
+    used, _ = Server(lambda done: takes, seed=1).run(4_000, Pace(limits=PaceLimits(most=64)))
+    assert used >= 0.96
 
 
 def test_the_known_number_of_calls_a_minute_is_kept():

@@ -245,3 +245,28 @@ def test_every_row_is_kept_similar_dropped_or_not_needed(
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     assert (np.triu(vectors @ vectors.T, 1) <= 0.9 + 1e-6).all()
     assert selection == choose(rows, n=n)
+
+
+def ranked(raw: list[float], vector: Any, **facts: Any) -> dict[str, Any]:
+    """A row whose scores are ranks."""
+    ranks = [float(sorted(raw).index(one) + 1) for one in raw]
+    facts |= {"raw_scores": raw, "uncalibrated": "ranks"}
+    return row(None, vector, responses=["a", "b"], scores=ranks, metadata=facts)
+
+
+def test_likelihoods_order_rows_by_what_the_ranks_are_of() -> None:
+    raw = [[-0.2, 0.1], [0.3, 0.9], [-0.7, -0.4]]
+    rows = [
+        ranked(one, axis, log_probability_gains=one)
+        for one, axis in zip(raw, np.eye(3).tolist(), strict=True)
+    ]
+    assert choose(rows).kept == [1, 0, 2]
+    assert choose(rows, score="first").kept == [1, 0, 2]
+
+
+def test_what_only_compares_the_responses_of_a_row_orders_no_rows() -> None:
+    rows = [ranked([-0.5, 0.5], axis) for axis in np.eye(3).tolist()]
+    with pytest.raises(InputError, match="only compare the responses of their row"):
+        choose(rows)
+    calibrated = {**rows[0], "expected_scores": [2.0, 3.0]}
+    assert choose([*rows, calibrated]).kept == [3]

@@ -47,3 +47,12 @@ def test_scores_alone_have_no_before_and_after():
 @pytest.mark.parametrize("row", [finished(), finished(scores=None), finished(scores=[None])])
 def test_unscored_rows_count_no_score(row):
     assert tally_of(row).scores.value is None
+
+
+def test_what_compares_within_rows_has_shares_and_no_means():
+    facts = {"raw_scores": [-0.5, 0.5], "uncalibrated": "ranks"}
+    pairs = tally_of(finished(scores=[1, 2], expected_scores=None, metadata=facts), compares=True)
+    assert (pairs.share_improved, pairs.scores.value, pairs.before.value) == (1, None, None)
+    facts["log_probability_gains"] = [-5.0, 5.0]
+    read = tally_of(finished(scores=[1, 2], expected_scores=None, metadata=facts), compares=True)
+    assert (read.before.value, read.after.value, read.share_improved) == (-0.5, 0.5, 1)
