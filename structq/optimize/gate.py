@@ -116,7 +116,7 @@ _STATED = re.compile(
     r"|(?:^|[.!?:] |^[\"'])(?:the|this|your) (?:(?:rewritten|evolved|new) )?"
     rf"(?:{_TEXT}|example|question|instruction|sentence) "
     r"(?:is|was|has|had|does|did|demonstrates?|provides?|shows?|to the question)\b"
-    r"(?!.{0,60}\b(?:if|when|where|that)\b)|:\s*$",
+    r"(?!.{0,60}\b(?:if|when|where|that)\b)",
     re.IGNORECASE,
 )
 _CLAIM = re.compile(
@@ -172,8 +172,8 @@ def check_proposal(text: object) -> Proposal:
             return Proposal(refusal=f"has a sentence that is too long: {found}")
     if not any(char.isalpha() for char in text):
         return Proposal(refusal="holds no word")
-    if found := _LABEL.search(text):
-        return Proposal(refusal=f"ends with what it does not say: {found.group().strip()[-60:]!r}")
+    if label := _LABEL.search(text):
+        return Proposal(refusal=f"ends with what it does not say: {label.group().strip()[-60:]!r}")
     return Proposal(sentences=tuple(units_of(text)))
 
 

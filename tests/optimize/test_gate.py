@@ -49,7 +49,6 @@ from structq.optimize.proposers.library import GENERAL, SENTENCES
         ("The response is too long and does not meet the needs.", "no instruction"),
         ("Add a step. This example demonstrates the use of editing.", "no instruction"),
         ("The answer to the question is 18 million a year.", "no instruction"),
-        ("Add more detail:", "no instruction"),
     ],
 )
 def test_what_may_not_be_tried_is_refused_with_the_reason(text, reason):
