@@ -115,7 +115,7 @@ _STATED = re.compile(
     r"\bthe writer (?:is|was|has|gets?|provides?|rewrites?)\b"
     r"|(?:^|[.!?:] |^[\"'])(?:the|this|your) (?:(?:rewritten|evolved|new) )?"
     rf"(?:{_TEXT}|example|question|instruction|sentence) "
-    r"(?:is|was|has|had|does|did|demonstrates?|provides?|shows?|to the question)\b"
+    r"(?:is|was|has|had|does|did|demonstrates?|provides?|shows?|to the question)\b(?!:)"
     r"(?!.{0,60}\b(?:if|when|where|that)\b)",
     re.IGNORECASE,
 )
