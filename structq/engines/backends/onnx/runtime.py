@@ -10,6 +10,7 @@ depend on its neighbours, as they would if shorter rows were padded on the left 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from structq.engines.backends.onnx.cache import RowCache
+from structq.engines.backends.onnx.headless import without_head
 from structq.engines.backends.onnx.session import PASS_TOKENS, open_session, passes
 from structq.engines.chat import ChatFormat, ChatRuntime
 from structq.engines.chat_template import chat_template, renderer
@@ -103,11 +105,12 @@ class OnnxRuntime(ChatRuntime):
         tokenizer = read_tokenizer(files[1])
         self.window = _window(window, facts.window)
         self.eos_token_id = _end(tokenizer, facts.eos_token)
+        self._path, self._n_threads, self._facts = files[0], n_threads, facts
         self._session = open_session(files[0], n_threads)
         _check_inputs(files[0], self._session, facts)
+        self.n_vocab = int(self._session.get_outputs()[0].shape[-1])
         render = renderer(facts.chat_template, facts.tokens, start=facts.start)
         self._chat = ChatFormat(tokenizer, render)
-        self.n_vocab = int(self._session.get_outputs()[0].shape[-1])
         self.n_slots = n_slots
         self.form = facts.form
         mark = facts.weights or fingerprint(files)
@@ -118,14 +121,31 @@ class OnnxRuntime(ChatRuntime):
         """
         self._reuse_prefixes = reuse_prefixes
         self._step_rows, self._pass_tokens = facts.step_rows, facts.pass_tokens
+        self._begin()
+
+    def _begin(self) -> None:
+        """Rows, and what is bound to them, on the session."""
+        facts = self._facts
         self._rows = RowCache(
-            max(n_slots, facts.step_rows),
+            max(self.n_slots, facts.step_rows),
             self.window,
             n_layers=facts.n_layers,
             n_kv_heads=facts.n_kv_heads,
             head_dim=facts.head_dim,
         )
         self._bindings: dict[tuple[int, int], ort.IOBinding] = {}
+
+    def headless(self) -> OnnxRuntime:
+        """The LM with its last hidden states in the place of logits, for one row at a time.
+
+        Raises:
+            InputError: The graph does not show them.
+        """
+        other = copy(self)
+        other.n_slots, other.n_vocab = 1, 0
+        other._session = open_session(self._path, self._n_threads, without_head(self._path))
+        other._begin()
+        return other
 
     def extend(self, slot: int, tokens: Sequence[int], n_logits: int) -> NDArray[np.float32]:
         """Appends tokens to one slot; logits ``(n_logits, n_vocab)`` after the last ones.
@@ -198,12 +218,17 @@ class OnnxRuntime(ChatRuntime):
         n_rows = len(ids)
         mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
         keep = np.array(n_logits, np.int64)
-        logits = np.empty((n_rows, n_logits, self.n_vocab), np.float32)
         binding = self._bind_cache(first, n_rows)
         # The binding keeps pointers, not references: these arrays live until the pass is over.
         binding.bind_cpu_input("input_ids", ids)
         binding.bind_cpu_input("attention_mask", mask)
         binding.bind_cpu_input("num_logits_to_keep", keep)
+        if not self.n_vocab:  # how wide hidden states are, a graph does not say
+            binding.bind_output("logits")
+            self._session.run_with_iobinding(binding)
+            states: NDArray[np.float32] = binding.get_outputs()[-1].numpy()
+            return states
+        logits = np.empty((n_rows, n_logits, self.n_vocab), np.float32)
         _bind(binding.bind_output, "logits", logits)
         self._session.run_with_iobinding(binding)
         return logits
