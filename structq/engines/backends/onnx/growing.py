@@ -15,6 +15,7 @@ such cost, for graphs that write in place.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from structq.engines.backends.onnx.headless import without_head
 from structq.engines.backends.onnx.session import open_session, passes
 from structq.engines.chat import ChatRuntime
 from structq.engines.hub_files import HubFiles
@@ -75,6 +77,7 @@ class GrowingOnnxRuntime(ChatRuntime):
         path = graph_file(folder, file)
         files = HubFiles(folder)
         self._chat = files.chat
+        self._path, self._n_threads, self._config = path, n_threads, files.config
         self._graph = _Graph(path, open_session(path, n_threads), files.config)
         self.window = files.window(window)
         self.n_slots = n_slots
@@ -85,6 +88,19 @@ class GrowingOnnxRuntime(ChatRuntime):
         self.name = f"{(name or folder.resolve().name).rpartition('/')[2]}-{mark}"
         self._lengths = [0] * n_slots
         self._caches: list[_Cache] = [self._graph.empty] * n_slots
+
+    def headless(self) -> GrowingOnnxRuntime:
+        """The LM with its last hidden states in the place of logits, for one row at a time.
+
+        Raises:
+            InputError: The graph does not show them.
+        """
+        other = copy(self)
+        session = open_session(self._path, self._n_threads, without_head(self._path))
+        other._graph = _Graph(self._path, session, self._config)
+        other.n_slots, other.n_vocab = 1, other._graph.n_vocab
+        other._lengths, other._caches = [0], [other._graph.empty]
+        return other
 
     def extend(self, slot: int, tokens: Sequence[int], n_logits: int) -> NDArray[np.float32]:
         """Appends tokens to one slot; logits ``(n_logits, n_vocab)`` after the last ones."""
@@ -170,7 +186,8 @@ class _Graph:
         }
         feeds |= dict(zip(self._past, cache, strict=True))
         logits, *present = self._session.run_with_ort_values(self._outputs, feeds)
-        return logits.numpy()[0, -n_logits:].astype(np.float32), tuple(present)
+        rows = logits.numpy().reshape(-1, logits.shape()[-1])
+        return rows[-n_logits:].astype(np.float32), tuple(present)
 
     def cut(self, cache: _Cache, n_columns: int) -> _Cache:
         """The first columns of a cache."""
@@ -192,6 +209,8 @@ class _Graph:
             for n_new in (1, 2):
                 before = _columns(cache)
                 logits, cache = self.run(cache, [0] * n_new, n_new)
+                if len(logits) != n_new:
+                    raise self._fault(f"it gave {len(logits)} rows of logits for {n_new} tokens")
                 if {part.shape()[2] for part in cache} != {before + n_new}:
                     raise self._fault("its cache does not grow by a column a token")
         except InputError:

@@ -8,6 +8,7 @@ what goes into that product.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,20 +35,23 @@ def without_head(path: Path) -> bytes:
 
     model = onnx.load(str(path), load_external_data=False)
     graph = model.graph
-    walk = _Walk(graph)
-    states = walk.states()
+    states = _Walk(graph).states()
     if states is None:
         raise InputError(
             f"{path} gives no embeddings: this model's graph does not show its hidden states",
             field="lm",
         )
-    kept = [node for node in graph.node if not any(name in walk.passed for name in node.output)]
-    kept.append(helper.make_node("Cast", [states], ["logits"], to=onnx.TensorProto.FLOAT))
-    del graph.node[:]
-    graph.node.extend(kept)
     for output in graph.output:
         if output.name == "logits":
             output.CopyFrom(helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, None))
+    cast = helper.make_node("Cast", [states], ["logits"], to=onnx.TensorProto.FLOAT)
+    wanted, kept = {output.name for output in graph.output}, []
+    for node in [cast, *(one for one in reversed(graph.node) if "logits" not in one.output)]:
+        if wanted.intersection(node.output):
+            kept.append(node)
+            wanted.update(_read_by(node))
+    del graph.node[:]
+    graph.node.extend(reversed(kept))
     return bytes(model.SerializeToString())
 
 
@@ -58,11 +62,8 @@ class _Walk:
         self._makers = {name: node for node in graph.node for name in node.output}
         self._stored = {tensor.name for tensor in graph.initializer}
         for node in graph.node:
-            inner = any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute)
-            if not inner and not self._computed(node):
+            if self._stored.issuperset(filter(None, _read_by(node))):
                 self._stored.update(node.output)
-        self.passed: set[str] = set()
-        """What the nodes make that were passed: the head."""
 
     def states(self) -> str | None:
         """The one tensor that goes into the head; ``None`` where that is not certain."""
@@ -72,7 +73,6 @@ class _Walk:
             node = self._makers.get(name)
             if node is None:
                 return None
-            self.passed.update(node.output)
             computed, kind = self._computed(node), node.op_type
             if kind in _PRODUCTS and computed == [node.input[0]] and not _is_turned(node):
                 has_product = True
@@ -97,7 +97,6 @@ class _Walk:
 
     def _shaped_from(self, name: str) -> str:
         while (node := self._makers.get(name)) is not None and node.op_type in _SHAPING:
-            self.passed.update(node.output)
             name = node.input[0]
         return name
 
@@ -106,3 +105,12 @@ def _is_turned(node: Any) -> bool:
     """Whether the first of the two matrices is read in another order than it lies in."""
     turned = ("transA", "transBatchA")
     return any(attribute.name in turned and attribute.i for attribute in node.attribute)
+
+
+def _read_by(node: Any) -> Iterator[str]:
+    """What a node reads, and what the graphs inside it may read."""
+    yield from node.input
+    for attribute in node.attribute:
+        for graph in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else ())):
+            for inner in graph.node:
+                yield from _read_by(inner)

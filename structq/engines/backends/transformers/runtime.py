@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,7 @@ class TransformersRuntime(ChatRuntime):
         self._windows = _sliding_windows(config, source)
         self._fused = _use_fused_attention(self._model)
         self._keep = _logits_argument(self._model, source)
+        self._told = "logits"
         self._memory = _cache_argument(self._model)
         self._chat = chat_format(tokenizer, source)
         self._cache = SlotCache(config.num_hidden_layers)
@@ -87,6 +89,26 @@ class TransformersRuntime(ChatRuntime):
         facts = [str(self._model.dtype), str(tokenizer.chat_template)]
         commit = getattr(self._model.config, "_commit_hash", None)
         self.name = f"{Path(source).name}-{_fingerprint(source, commit, facts)}"
+
+    def headless(self) -> TransformersRuntime:
+        """The same weights with the last hidden states in the place of logits, for one row.
+
+        Raises:
+            InputError: The LM does not tell its layers from its head.
+        """
+        body = self._model.base_model
+        if body is self._model:
+            raise InputError(
+                f"{self.name!r} gives no embeddings: {type(body).__name__} does not show its "
+                "hidden states",
+                field="lm",
+            )
+        other = copy(self)
+        other._model, other._keep, other._told = body, None, "last_hidden_state"
+        other._cache = SlotCache(self._model.config.get_text_config().num_hidden_layers)
+        other._lengths, other._held = [0], HeldTokens(1, self.window)
+        other.n_slots, other.n_vocab = 1, int(self._model.get_output_embeddings().weight.shape[1])
+        return other
 
     def extend(self, slot: int, tokens: Sequence[int], n_logits: int) -> NDArray[np.float32]:
         """Appends tokens to one slot; logits ``(n_logits, n_vocab)`` after the last ones.
@@ -146,7 +168,7 @@ class TransformersRuntime(ChatRuntime):
                 **{self._memory: self._cache},
                 **({self._keep: n_logits} if self._keep else {}),
             )
-            logits: NDArray[np.float32] = output.logits[:, -n_logits:].float().cpu().numpy()
+            logits: NDArray[np.float32] = output[self._told][:, -n_logits:].float().cpu().numpy()
         for slot, start, row in zip(slots, starts, tokens, strict=True):
             self._held.write(slot, start, row)
             self._lengths[slot] = start + len(row)
