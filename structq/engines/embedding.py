@@ -7,12 +7,16 @@ and no logits are computed: a text costs one prefill without the head.
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from structq.engines.registry import is_local, open_lm
 from structq.errors import InputError, LMError, PromptTooLongError, shorten
+
+if TYPE_CHECKING:
+    from structq.engines.local import LocalLM
 
 __all__ = ["Embedder"]
 
@@ -21,29 +25,26 @@ class Embedder:
     """Embeds texts, one at a time; safe to use from any thread.
 
     Args:
-        spec: Of a local LM, as `structq.lm` takes it.
+        lm: A local LM, or its spec as `structq.lm` takes it.
 
     Raises:
-        InputError: The spec names no LM of this process, or one that does not show its hidden
-            states.
+        InputError: It is no LM of this process, or one that does not show its hidden states.
 
     Example:
         >>> embed = Embedder("smollm2")
         >>> float(embed("Water boils at 100 degrees.") @ embed("At 100 degrees water boils."))
     """
 
-    def __init__(self, spec: str) -> None:
-        if not is_local(spec):
+    def __init__(self, lm: str | LocalLM) -> None:
+        if isinstance(lm, str) and not is_local(lm):
             raise InputError(
-                f"embed: {shorten(spec)} gives no embeddings: it is no LM of this process, whose "
+                f"embed: {shorten(lm)} gives no embeddings: it is no LM of this process, whose "
                 "hidden states can be read ('smollm2', 'nano', 'gguf:<file or hub id>', "
                 "'onnx:<folder or hub id>' and 'transformers:<folder or hub id>' are allowed)",
                 field="embed",
             )
-        lm = open_lm(spec)
-        self.name = lm.name
-        """Of the LM."""
-        self._runtime, self._lock = lm.headless(), threading.Lock()
+        opened = open_lm(lm) if isinstance(lm, str) else lm
+        self._runtime, self._lock = opened.headless(), threading.Lock()
 
     def __call__(self, text: str) -> NDArray[np.float32]:
         """The mean over the tokens of a text, of length 1; shape ``(width,)``.

@@ -27,7 +27,7 @@ class SelectSettings(Settings):
         ge=-1.0,
         le=1.0,
         description="Largest similarity to a row that is kept already; by default .9 between "
-        "embeddings, .85 between those of --embed, .7 between texts.",
+        "embeddings, .7 between texts.",
     )
     embeddings: str | None = Field(
         default=None,

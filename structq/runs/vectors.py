@@ -35,9 +35,6 @@ near-copies, which else would lie around it on all sides."""
 class _Vectors(ABC):
     """Embeddings, as rows of length 1."""
 
-    bound: float
-    """Largest similarity by default."""
-
     def __init__(self) -> None:
         self._blocks: list[Matrix] = []
         self._n = 0
@@ -56,6 +53,12 @@ class _Vectors(ABC):
 
     def distinct(self, order: NDArray[np.intp], max_similarity: float | None) -> Iterator[int]:
         """Places in the order of what is kept; the vectors are used up."""
+        yield from distinct_rows(
+            self.directions(order), 0.9 if max_similarity is None else max_similarity
+        )
+
+    def directions(self, order: NDArray[np.intp]) -> Matrix:
+        """What is compared, of length 1 each, in the order; the vectors are used up."""
         ranks = np.empty(self._n, dtype=np.intp)
         ranks[order] = np.arange(self._n)
         vectors = np.empty((self._n, self._n_numbers), dtype=np.float32)
@@ -63,22 +66,19 @@ class _Vectors(ABC):
             start = (len(self._blocks) - 1) * _BLOCK
             block = self._blocks.pop()[: self._n - start]
             vectors[ranks[start : start + len(block)]] = block
-        vectors = self._prepared(vectors)
-        yield from distinct_rows(vectors, self.bound if max_similarity is None else max_similarity)
+        return self._prepared(vectors)
 
     @abstractmethod
     def _vector(self, row: Mapping[str, Any], scored: Scored) -> NDArray[Any]:
         """One row's embedding, of length 1."""
 
     def _prepared(self, vectors: Matrix) -> Matrix:
-        """What is compared, of length 1; the vectors may be overwritten."""
+        """The vectors, turned into what is compared."""
         return vectors
 
 
 class ColumnVectors(_Vectors):
     """Embeddings of a column."""
-
-    bound = 0.9
 
     def __init__(self, column: str) -> None:
         super().__init__()
@@ -97,8 +97,6 @@ class LMVectors(_Vectors):
     Raises:
         InputError: The LM gives no embeddings.
     """
-
-    bound = 0.85
 
     def __init__(self, spec: str) -> None:
         from structq.engines.embedding import Embedder
