@@ -91,8 +91,8 @@ class ColumnVectors(_Vectors):
 class LMVectors(_Vectors):
     """Mean last hidden states of a local LM over instruction and best response.
 
-    All texts lie in one corner of the space of hidden states. So the mean of the rows, and of a few
-    texts besides, is the centre from which directions are taken.
+    Means of hidden states all lie to one side. So the mean of the rows, and of a few texts besides,
+    is the centre from which directions are taken.
 
     Raises:
         InputError: The LM gives no embeddings.
