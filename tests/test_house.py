@@ -11,7 +11,7 @@ ORDER = (
     "__main__", "cli", "demo", "report", "runs", "export", "data", "optimize", "evaluation",
     "journal", "modules",
     "judgments", "adapter", "engines", "decoding", "templates", "schemas", "signatures", "nano",
-    "texts", "errors",
+    "strays", "texts", "errors",
 )  # fmt: skip
 """From the top to the bottom: a room imports from those below it alone."""
 

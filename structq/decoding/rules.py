@@ -13,7 +13,10 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from structq.errors import SchemaError, shorten
 
-__all__ = ["Cut", "JsonWire", "PlainWire", "TextRules", "Wire", "is_escaped"]
+__all__ = ["Cut", "JsonWire", "PlainWire", "Reason", "TextRules", "Wire", "is_escaped"]
+
+Reason = Literal["length", "repetition", "fence"]
+"""Why a text ends before its LM would have ended it."""
 
 # Characters whose escapes grammars of free text leave out, and that free text leaves out too.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -97,8 +100,8 @@ class Cut(NamedTuple):
 
     text: str
     """The text that was cut off; it may be empty, where the next word would have been too many."""
-    reason: Literal["length", "repetition"]
-    """More than the text may hold, or the beginning of a loop."""
+    reason: Reason
+    """More than the text may hold, the beginning of a loop, or a fence that closes nothing."""
 
 
 class Wire(Protocol):

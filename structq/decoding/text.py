@@ -9,14 +9,15 @@ as long as something is missing, and that nothing follows once it has enough.
 from __future__ import annotations
 
 import re
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from structq.decoding.rules import Cut, TextRules, Wire, is_escaped
+from structq.decoding.rules import Cut, Reason, TextRules, Wire, is_escaped
 from structq.decoding.vocabulary import Vocabulary
 from structq.errors import LMError
+from structq.strays import lone_fence
 from structq.texts import content_words, first_words, n_words, repeated_from, whole_sentences
 
 __all__ = ["Enders", "TextMatcher"]
@@ -102,7 +103,7 @@ class TextMatcher:
         self._after_lines = self._ended = False
         self._words = _Words(wire, rules.known if rules.min_new_words else None)
         self._kept: str | None = None
-        self._reason: Literal["length", "repetition"] = "length"
+        self._reason: Reason = "length"
         self._start = self._end = len(wire.start.encode())
         n_first = int(rules.anchored)
         first = "".join(self._literals[:n_first])
@@ -228,8 +229,19 @@ class TextMatcher:
         elif self._rules.guard and self._looks(token) and not self._is_short():
             text = self._text()
             at = repeated_from(text, self._rules.known)
+            reason: Reason = "repetition"
+            if at is None:
+                at, reason = self._lone_fence(text), "fence"
             if at is not None and at > self._n_held(text):
-                self._stop(text[:at].rstrip(), "repetition")
+                self._stop(text[:at].rstrip(), reason)
+
+    def _lone_fence(self, text: str) -> int | None:
+        """Where a fence has no partner, if what stands before it is enough."""
+        rules, at = self._rules, lone_fence(text, self._rules.known)
+        if at is None or n_words(text[:at]) < rules.min_words:
+            return None
+        new = {*content_words(text[:at])} - {*content_words(rules.known)}
+        return at if len(new) >= rules.min_new_words else None
 
     def _is_too_long(self) -> bool:
         words, chars = self._rules.max_words, self._rules.max_chars
@@ -258,7 +270,7 @@ class TextMatcher:
         said = self._wire.read(bytes(self._said[self._start : self._end]))
         return min(len(said), len(text))
 
-    def _stop(self, kept: str, reason: Literal["length", "repetition"]) -> None:
+    def _stop(self, kept: str, reason: Reason) -> None:
         """The text ends here; literals that are missing come behind it, each in a paragraph."""
         parts = [kept, *self._rules.literals[len(self._rules.literals) - len(self._missing()) :]]
         self._kept = "\n\n".join(part for part in parts if part)

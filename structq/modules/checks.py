@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from structq.errors import shorten
+from structq.strays import code_lines, has_open_fence, holds_code, lone_fence, speaker_from
 from structq.templates import added_words
 from structq.texts import content_words, n_words, sentences
 
@@ -68,6 +69,25 @@ _COMMENT = re.compile(
     r"(?:it|this|that|the (?:response|answer|text))\b",
     re.IGNORECASE | re.MULTILINE,
 )
+# A text that praises or describes an answer, where none was asked for.
+_PRAISE = (
+    r"(?:a |an |the )?(?:(?:very|quite|also|both|really|truly|indeed|already|generally) )*"
+    r"(?:great|good|excellent|perfect|clear|concise|well[- ]\w+|informative|helpful|detailed|"
+    r"comprehensive|thorough|accurate|engaging|structured|easy to (?:read|follow|understand))"
+)
+_ABOUT = re.compile(
+    rf"(?:^|[.!?]\s+)(?:this|your|the|my|overall, the) (?:\w+ )?"
+    rf"(?:response|answer|explanation|reply|rewrite) (?:is|was|seems|looks) {_PRAISE}\b"
+    r"|\bthe only (?:\w+ )?(?:improvement|change) (?:is|would be|was)\b"
+    r"|\b(?:the|your|this) (?:response|answer) (?:was|is|has been) "
+    r"(?:re(?:word|phras|writ|vis|work)\w+|changed|edited)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+_ASKS_ABOUT_TEXT = re.compile(
+    r"\b(?:review\w*|feedback|critiqu\w+|evaluat\w+|assess\w*|rat(?:e|es|ing)|grad(?:e|es|ing)|judg\w+|"
+    r"compar\w+|opinions?|comments?|which (?:of|is|response|answer)\w*|better|best)\b",
+    re.IGNORECASE,
+)
 # What stands for a text that was never written.
 _PLACEHOLDER = re.compile(
     r"\W*(?:<[\w ]{1,40}>|(?:your|the|a)? ?(?:\w+ )?(?:response|text|answer) (?:goes )?here|"
@@ -96,6 +116,9 @@ _LEAST_NEW = 5
 """Different words that a mutation which asks for more has to bring."""
 # Fewer words of a template may stand in a good answer by chance.
 _MIN_METHOD_WORDS = 4
+_MIN_COPIED_WORDS = 5
+_COPIED = 0.8
+_MIN_CODE_LINES = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +184,8 @@ class EvolveCheck:
         if found or not self.judge:
             return found
         looks = (
-            self._unchanged, self._refused, self._empty, self._halved, self._echoed, self._commented
+            self._unchanged, self._refused, self._empty, self._halved, self._echoed,
+            self._commented, self._strayed, self._lost_code,
         )  # fmt: skip
         for look in looks:
             if found := look(evolved):
@@ -240,9 +264,41 @@ class EvolveCheck:
     def _commented(self, evolved: str) -> str | None:
         known = f"{self.instruction}\n{self.response}"
         found = _COMMENT.search(evolved)
-        if found is None or _COMMENT.search(known):
+        if found is None and not _ASKS_ABOUT_TEXT.search(self.instruction):
+            found = _ABOUT.search(evolved)
+        if found is None or found.re.search(known):
             return None
         return f"the evolved response speaks about itself: {shorten(found[0].strip('.!? '))}"
+
+    def _strayed(self, evolved: str) -> str | None:
+        """A turn of a transcript, half a code block, or the instruction once more."""
+        known = f"{self.instruction}\n{self.response}"
+        for at in (speaker_from(evolved, known), lone_fence(evolved, self.response)):
+            if at is not None:
+                line = evolved[at:].partition("\n")[0]
+                return f"the evolved response goes on as something else: {shorten(line)}"
+        if has_open_fence(evolved) and not has_open_fence(self.response):
+            return "the evolved response has a code fence without its partner"
+        return self._copied(evolved)
+
+    def _copied(self, evolved: str) -> str | None:
+        """The first sentence of the instruction in place of that of an answer."""
+        asked, said, was = (
+            next((text[a:b] for a, b in sentences(text)), "")
+            for text in (self.instruction, evolved, self.response)
+        )
+        words, theirs = list(content_words(said)), list(content_words(asked))
+        if not len(words) >= _MIN_COPIED_WORDS or len(words) < _COPIED * len(theirs):
+            return None
+        if not set(theirs).issuperset(words) or set(theirs).issuperset(content_words(was)):
+            return None
+        return f"the evolved response begins with the instruction: {shorten(said)}"
+
+    def _lost_code(self, evolved: str) -> str | None:
+        code = code_lines(self.response)
+        if len(code) < _MIN_CODE_LINES or self._shortens or holds_code(evolved):
+            return None
+        return f"the evolved response lost the code of the response: {shorten(code[0])}"
 
     def _repeated_method(self, evolved: str, known: str) -> str | None:
         """A sentence that has no word but those of the template, in whatever order."""

@@ -388,3 +388,27 @@ def test_words_are_counted_as_they_come(form: str) -> None:
         row, said = speaks(text, form, max_words=limit)
         assert row.is_complete == (limit < most)
         assert limit >= most or n_words(value_of(row.finish(said)[0], form)) <= limit
+
+
+@FORMS
+def test_a_text_ends_where_a_fence_closes_nothing(form: str) -> None:
+    row, said = speaks("y = f(2)\n```\nThis calls f.", form, guard=True, known="x = f(1)")
+    assert row.is_complete
+    answer, rest = row.finish(said)
+    assert rest is not None
+    assert (value_of(answer, form), rest.text[:3], rest.reason) == ("y = f(2)", "```", "fence")
+
+
+@FORMS
+@pytest.mark.parametrize(
+    ("text", "rules"),
+    [
+        ("y = f(2)\n```\nThis calls f", {"known": "```\nx = f(1)"}),
+        ("See:\n```\ny = f(2)\n```\nThis calls f", {"known": "x"}),
+        ("y = f(2)\n```\nThis calls f", {"known": "x", "min_words": 5}),
+    ],
+    ids=["the original has one", "a block", "too short to end"],
+)
+def test_other_fences_end_no_text(form: str, text: str, rules: dict[str, Any]) -> None:
+    row, said = speaks(text, form, guard=True, **rules)
+    assert row.finish(said)[1] is None

@@ -370,3 +370,43 @@ def test_repetitions_are_guarded_against_where_answers_are_judged():
 def test_a_mutation_that_asks_for_more_is_held_to_new_words(template, asks):
     assert ("min_new_words" in rules(template=template)) == asks
     assert "min_new_words" not in rules(template=template, judge=False)
+
+
+CODE = "def f(x):\n    return x * 2\n\nprint(f(1))"
+TASK = "Write a function that doubles a number in Python."
+
+
+@pytest.mark.parametrize(
+    ("changes", "evolved", "reason"),
+    [
+        ({}, "Your explanation is clear and concise. The air is blue.", "speaks about itself"),
+        ({}, "This answer is a great example of how to explain.", "speaks about itself"),
+        ({}, "It is the air. The only minor improvement is the phrase.", "speaks about itself"),
+        ({}, "The response was reworded to fit.", "speaks about itself"),
+        ({}, "The answer is 42, and here is why: air.", None),
+        ({}, "The answer to the question is good news for all.", None),
+        ({"instruction": "Give feedback on: I like air."}, "Your answer is clear. Say why.", None),
+        ({"response": "This answer is good."}, "This answer is good: it has air.", None),
+        ({"response": CODE}, "This code defines a function that doubles.", "lost the code"),
+        ({"response": CODE}, "```python\nf = lambda x: 2 * x\n```\nIt doubles.", None),
+        ({"response": CODE, "template": "Shorten it."}, "It doubles a number.", None),
+        ({"response": "x = 10\ny = 20"}, "The first is ten and the second is twenty.", None),
+        ({"response": CODE}, f"{CODE}\n```\nIt doubles its input.", "something else: '```'"),
+        ({"response": CODE}, f"Look:\n```python\n{CODE}\nand so on", "without its partner"),
+        ({"response": f"```\n{CODE}"}, f"```python\n{CODE}\n# doubles", None),
+        ({}, "Rest a while.\nUser: What now?\nAssistant: Sleep.", "something else: 'User:"),
+        ({"instruction": "Go on.\nUser: hi"}, "Hello.\nUser: What now?", None),
+        ({"instruction": TASK, "response": CODE}, f"{TASK}\n{CODE}", "begins with the instruction"),
+        (
+            {"instruction": TASK, "response": CODE},
+            f"Write a Python function that doubles a number.\n\n{CODE}",
+            "begins with the instruction",
+        ),
+        ({"instruction": TASK, "response": f"{TASK}\n{CODE}"}, f"{TASK}\n\n{CODE}\n# x", None),
+        ({"instruction": "Why is the sky blue?"}, "The sky is blue as air scatters it.", None),
+        ({"instruction": "Fix: i has a dog for two years."}, "I had a dog for two years.", None),
+    ],
+)  # fmt: skip
+def test_a_text_that_is_no_answer_to_the_instruction(changes, evolved, reason):
+    found = check(**changes).fault(evolved)
+    assert (found is None) if reason is None else (reason in (found or ""))
