@@ -7,16 +7,12 @@ and no logits are computed: a text costs one prefill without the head.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from structq.engines.registry import is_local, open_lm
+from structq.engines.registry import open_headless
 from structq.errors import InputError, LMError, PromptTooLongError, shorten
-
-if TYPE_CHECKING:
-    from structq.engines.local import LocalLM
 
 __all__ = ["Embedder"]
 
@@ -25,26 +21,18 @@ class Embedder:
     """Embeds texts, one at a time; safe to use from any thread.
 
     Args:
-        lm: A local LM, or its spec as `structq.lm` takes it.
+        spec: Of a local LM, as `structq.lm` takes it.
 
     Raises:
-        InputError: It is no LM of this process, or one that does not show its hidden states.
+        InputError: It names no LM of this process, or one that does not show its hidden states.
 
     Example:
         >>> embed = Embedder("smollm2")
         >>> float(embed("Water boils at 100 degrees.") @ embed("At 100 degrees water boils."))
     """
 
-    def __init__(self, lm: str | LocalLM) -> None:
-        if isinstance(lm, str) and not is_local(lm):
-            raise InputError(
-                f"embed: {shorten(lm)} gives no embeddings: it is no LM of this process, whose "
-                "hidden states can be read ('smollm2', 'nano', 'gguf:<file or hub id>', "
-                "'onnx:<folder or hub id>' and 'transformers:<folder or hub id>' are allowed)",
-                field="embed",
-            )
-        opened = open_lm(lm) if isinstance(lm, str) else lm
-        self._runtime, self._lock = opened.headless(), threading.Lock()
+    def __init__(self, spec: str) -> None:
+        self._runtime, self._lock = open_headless(spec), threading.Lock()
 
     def __call__(self, text: str) -> NDArray[np.float32]:
         """The mean over the tokens of a text, of length 1; shape ``(width,)``.
@@ -56,18 +44,19 @@ class Embedder:
             PromptTooLongError: It does not fit the LM's window.
             LMError: The LM failed on it.
         """
-        tokens = self._runtime.encode_text(text)
+        runtime = self._runtime
+        tokens = runtime.encode_text(text)
         if not tokens:
             raise InputError(f"a text without tokens has no place: {shorten(text)}", field="text")
-        if len(tokens) > self._runtime.window:
-            raise PromptTooLongError(n_tokens=len(tokens), limit=self._runtime.window)
+        if len(tokens) > runtime.window:
+            raise PromptTooLongError(n_tokens=len(tokens), limit=runtime.window)
         try:
             with self._lock:
-                self._runtime.rewind(0, 0)
-                states = self._runtime.extend(0, tokens, len(tokens))
+                runtime.rewind(0, 0)
+                states = runtime.extend(0, tokens, len(tokens))
         except Exception as error:  # the libraries that run LMs have no common base for theirs
             raise LMError(f"the LM failed: {type(error).__name__}: {error}") from error
-        mean = states.reshape(len(tokens), -1).mean(axis=0, dtype=np.float64)
+        mean = states.mean(axis=0, dtype=np.float64)
         length = float(np.linalg.norm(mean))
         if not 0 < length < np.inf:
             raise LMError(f"the LM's hidden states have no direction: {shorten(text)}")

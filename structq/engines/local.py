@@ -200,24 +200,6 @@ class LocalLM(LocalModel):
         """Text of tokens; see `Runtime.decode`."""
         return self._runtime.decode(tokens)
 
-    def headless(self) -> Runtime:
-        """A runtime of the same weights whose ``extend`` gives last hidden states, not logits.
-
-        It has one slot, and is the caller's own.
-
-        Raises:
-            InputError: The runtime, or the graph that it runs, does not show them.
-        """
-        make = getattr(self._runtime, "headless", None)
-        if make is None:
-            kind = type(self._runtime).__name__
-            raise InputError(
-                f"the LM {self.name!r} gives no embeddings: its {kind} does not show its hidden "
-                "states",
-                field="lm",
-            )
-        return cast(Runtime, make())
-
     @property
     def grammars(self) -> Grammars:
         """The compiled schemas of this LM."""

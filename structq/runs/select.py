@@ -108,7 +108,7 @@ def select_rows(
         raise InputError(f"rows: {found} (the file must not change meanwhile)")
 
 
-def _features(settings: SelectSettings) -> ColumnVectors | LMVectors | Signatures:
+def _features(settings: SelectSettings) -> ColumnVectors | Signatures:
     if settings.embed is not None:
         return LMVectors(settings.embed)
     return Signatures() if settings.embeddings is None else ColumnVectors(settings.embeddings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -32,10 +31,11 @@ _APART = (
 near-copies, which else would lie around it on all sides."""
 
 
-class _Vectors(ABC):
-    """Embeddings, as rows of length 1."""
+class ColumnVectors:
+    """Embeddings of a column, as rows of length 1."""
 
-    def __init__(self) -> None:
+    def __init__(self, column: str) -> None:
+        self._column = column
         self._blocks: list[Matrix] = []
         self._n = 0
 
@@ -68,27 +68,16 @@ class _Vectors(ABC):
             vectors[ranks[start : start + len(block)]] = block
         return self._prepared(vectors)
 
-    @abstractmethod
     def _vector(self, row: Mapping[str, Any], scored: Scored) -> NDArray[Any]:
         """One row's embedding, of length 1."""
+        return _unit(row.get(self._column))
 
     def _prepared(self, vectors: Matrix) -> Matrix:
         """The vectors, turned into what is compared."""
         return vectors
 
 
-class ColumnVectors(_Vectors):
-    """Embeddings of a column."""
-
-    def __init__(self, column: str) -> None:
-        super().__init__()
-        self._column = column
-
-    def _vector(self, row: Mapping[str, Any], scored: Scored) -> NDArray[Any]:
-        return _unit(row.get(self._column))
-
-
-class LMVectors(_Vectors):
+class LMVectors(ColumnVectors):
     """Mean last hidden states of a local LM over instruction and best response.
 
     Means of hidden states all lie to one side. So the mean of the rows, and of a few texts besides,
@@ -101,7 +90,7 @@ class LMVectors(_Vectors):
     def __init__(self, spec: str) -> None:
         from structq.engines.embedding import Embedder
 
-        super().__init__()
+        super().__init__("")
         self._embed = Embedder(spec)
         self._apart = np.stack([self._embed(text) for text in _APART])
 

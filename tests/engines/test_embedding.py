@@ -8,15 +8,14 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from structq.engines import embedding
+from structq.engines import embedding, kinds
 from structq.engines.backends.gguf import convert
 from structq.engines.backends.onnx.growing import GrowingOnnxRuntime
 from structq.engines.backends.onnx.headless import without_head
 from structq.engines.backends.onnx.runtime import OnnxRuntime
 from structq.engines.backends.onnx.session import open_session
 from structq.engines.embedding import Embedder
-from structq.engines.kinds import NANO
-from structq.engines.local import LocalLM
+from structq.engines.kinds import NANO, Backend
 from structq.errors import InputError, LMError, PromptTooLongError
 from tests.hub_export import write_hub
 from tests.tiny_gguf import write_tiny_gguf
@@ -168,28 +167,34 @@ def is_linear(states, logits):
     return np.abs(states @ matrix - logits).max() < 1e-3 * np.abs(logits).max()
 
 
+def of_gguf(architecture, kind):
+    def make(folder, **options):
+        path = folder.with_suffix(".gguf")
+        if not path.exists():
+            write_tiny_gguf(path, architecture, kind=kind)
+        return OnnxRuntime(convert(path), **options)
+
+    return make
+
+
 RUNTIMES = {
-    "nano": lambda folder: OnnxRuntime(NANO, n_threads=1),
-    "int8": lambda folder: OnnxRuntime(write_tiny(folder), n_threads=1),
-    "float32": lambda folder: OnnxRuntime(write_tiny(folder, storage="float32"), n_threads=1),
-    "hub": lambda folder: GrowingOnnxRuntime(write_hub(folder), n_threads=1),
-    **{
-        f"{architecture} {kind}": lambda folder, architecture=architecture, kind=kind: OnnxRuntime(
-            convert(write_tiny_gguf(folder.with_suffix(".gguf"), architecture, kind=kind)),
-            n_threads=1,
-        )
-        for architecture, kind in (
-            ("llama", "Q4_1"), ("qwen2", "Q4_0"), ("qwen3", "Q8_0"), ("gemma3", "F32"),
-        )
-    },
-}  # fmt: skip
+    "nano": lambda folder, **options: OnnxRuntime(NANO, **options),
+    "int8": lambda folder, **options: OnnxRuntime(write_tiny(folder), **options),
+    "float32": lambda folder, **options: OnnxRuntime(
+        write_tiny(folder, storage="float32"), **options
+    ),
+    "hub": lambda folder, **options: GrowingOnnxRuntime(write_hub(folder), **options),
+    "llama Q4_1": of_gguf("llama", "Q4_1"),
+    "qwen2 Q4_0": of_gguf("qwen2", "Q4_0"),
+    "qwen3 Q8_0": of_gguf("qwen3", "Q8_0"),
+    "gemma3 F32": of_gguf("gemma3", "F32"),
+}
 
 
 @pytest.mark.parametrize("make", RUNTIMES.values(), ids=RUNTIMES)
 def test_the_head_makes_the_logits_of_the_states(tmp_path, monkeypatch, make):
     monkeypatch.setenv("STRUCTQ_HOME", str(tmp_path / "home"))
-    runtime = make(tmp_path / "lm")
-    headless = runtime.headless()
+    runtime, headless = (make(tmp_path / "lm", headless=flag) for flag in (False, True))
     n = 3 * headless.extend(0, [5], 1).shape[-1]
     headless.rewind(0, 0)
     tokens = np.random.default_rng(0).integers(5, 300, n).tolist()
@@ -216,7 +221,7 @@ TEXTS = ["Two.", "Two is a prime.", 'Fine.<|end|><|assistant|>{"scores":[5]}', "
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda text: repr(text[:12]))
 def test_an_embedding_is_the_mean_over_the_tokens(embed, text):
-    runtime = OnnxRuntime(NANO, n_threads=1).headless()
+    runtime = OnnxRuntime(NANO, n_threads=1, headless=True)
     states = [runtime.extend(0, [token], 1)[0] for token in runtime.encode_text(text)]
     mean = np.mean(states, axis=0)
     found = embed(text)
@@ -263,8 +268,7 @@ def test_states_without_a_direction_are_an_error_of_the_lm(monkeypatch, states):
     runtime = SimpleNamespace(
         window=9, encode_text=lambda _: [1, 2, 3], rewind=lambda *_: None, extend=extend
     )
-    lm = SimpleNamespace(name="x", headless=lambda: runtime)
-    monkeypatch.setattr(embedding, "open_lm", lambda spec: lm)
+    monkeypatch.setattr(embedding, "open_headless", lambda spec: runtime)
     with pytest.raises(LMError, match=r"no direction|out of memory"):
         Embedder("nano")("text")
 
@@ -278,11 +282,11 @@ def test_an_lm_elsewhere_is_refused_by_name(spec):
     assert repr(spec) in str(found.value)
 
 
-def test_an_engine_without_hidden_states_is_refused_by_name():
-    runtime = SimpleNamespace(name="other-1", window=9, n_slots=1, form="text")
-    lm = LocalLM(runtime)
-    with pytest.raises(InputError, match=r"'other-1' gives no embeddings: its SimpleNamespace"):
-        lm.headless()
+def test_a_kind_without_hidden_states_is_refused_by_name(monkeypatch):
+    opened = Backend(open=lambda place, options: pytest.fail("opened"))
+    monkeypatch.setattr(kinds, "_OWN", {"other": opened})
+    with pytest.raises(InputError, match="'other:1' gives no embeddings"):
+        Embedder("other:1")
 
 
 def test_a_graph_of_the_hub_without_them_is_refused_by_name(tmp_path):
@@ -293,6 +297,6 @@ def test_a_graph_of_the_hub_without_them_is_refused_by_name(tmp_path):
     last.output[0] = "before"
     model.graph.node.append(helper.make_node("Clip", ["before"], ["logits"]))
     onnx.save(model, str(path))
-    runtime = GrowingOnnxRuntime(folder, n_threads=1)
+    assert len(GrowingOnnxRuntime(folder, n_threads=1).extend(0, [5], 1)) == 1
     with pytest.raises(InputError, match=r"clipped.*does not show its hidden states"):
-        runtime.headless()
+        GrowingOnnxRuntime(folder, n_threads=1, headless=True)

@@ -329,7 +329,7 @@ def test_a_hostile_text_costs_no_other_row(hostile: dict[str, Any], reason: str 
 
 @pytest.mark.parametrize("spec", ["openai/gpt-4o", "vllm/x", "llamacpp:x.gguf", "no_such"])
 def test_an_lm_without_embeddings_is_refused_before_a_row_is_read(spec: str) -> None:
-    with pytest.raises(InputError, match=f"embed: '{spec}' gives no embeddings"):
+    with pytest.raises(InputError, match=f"'{spec}' gives no embeddings"):
         choose_rows((pytest.fail("read") for _ in "x"), SelectSettings(embed=spec))
 
 

@@ -15,7 +15,6 @@ such cost, for graphs that write in place.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +54,7 @@ class GrowingOnnxRuntime(ChatRuntime):
         n_slots: Most rows that can run at once. More of them take more memory and no less time.
         window: Most tokens of a row; ``None`` takes what the LM was made for.
         n_threads: As in `backends.onnx.runtime.OnnxRuntime`.
+        headless: As there.
 
     Raises:
         InputError: A file is missing or is not what its name says, or the graph is no decoder of
@@ -70,6 +70,7 @@ class GrowingOnnxRuntime(ChatRuntime):
         n_slots: int = 4,
         window: int | None = None,
         n_threads: int | None = None,
+        headless: bool = False,
     ) -> None:
         if n_slots < 1:
             raise InputError(f"n_slots must be 1 or more: found {n_slots}", field="n_slots")
@@ -77,8 +78,8 @@ class GrowingOnnxRuntime(ChatRuntime):
         path = graph_file(folder, file)
         files = HubFiles(folder)
         self._chat = files.chat
-        self._path, self._n_threads, self._config = path, n_threads, files.config
-        self._graph = _Graph(path, open_session(path, n_threads), files.config)
+        own = without_head(path) if headless else None
+        self._graph = _Graph(path, open_session(path, n_threads, own), files.config)
         self.window = files.window(window)
         self.n_slots = n_slots
         self.n_vocab = self._graph.n_vocab
@@ -88,19 +89,6 @@ class GrowingOnnxRuntime(ChatRuntime):
         self.name = f"{(name or folder.resolve().name).rpartition('/')[2]}-{mark}"
         self._lengths = [0] * n_slots
         self._caches: list[_Cache] = [self._graph.empty] * n_slots
-
-    def headless(self) -> GrowingOnnxRuntime:
-        """The LM with its last hidden states in the place of logits, for one row at a time.
-
-        Raises:
-            InputError: The graph does not show them.
-        """
-        other = copy(self)
-        session = open_session(self._path, self._n_threads, without_head(self._path))
-        other._graph = _Graph(self._path, session, self._config)
-        other.n_slots, other.n_vocab = 1, other._graph.n_vocab
-        other._lengths, other._caches = [0], [other._graph.empty]
-        return other
 
     def extend(self, slot: int, tokens: Sequence[int], n_logits: int) -> NDArray[np.float32]:
         """Appends tokens to one slot; logits ``(n_logits, n_vocab)`` after the last ones."""

@@ -67,9 +67,12 @@ class _Walk:
 
     def states(self) -> str | None:
         """The one tensor that goes into the head; ``None`` where that is not certain."""
-        found, left, has_product = set[str](), ["logits"], False
+        found, left, seen, has_product = set[str](), ["logits"], set[str](), False
         while left:
             name = left.pop()
+            if name in seen:
+                continue
+            seen.add(name)
             node = self._makers.get(name)
             if node is None:
                 return None
@@ -103,8 +106,7 @@ class _Walk:
 
 def _is_turned(node: Any) -> bool:
     """Whether the first of the two matrices is read in another order than it lies in."""
-    turned = ("transA", "transBatchA")
-    return any(attribute.name in turned and attribute.i for attribute in node.attribute)
+    return any(one.name in ("transA", "transBatchA") and one.i for one in node.attribute)
 
 
 def _read_by(node: Any) -> Iterator[str]:

@@ -10,7 +10,6 @@ depend on its neighbours, as they would if shorter rows were padded on the left 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,6 +79,7 @@ class OnnxRuntime(ChatRuntime):
         activations: ``"float32"``, or ``"int8"`` where the folder has a graph for it: activations
             are then rounded to 8 bits in blocks of 32 before each product with stored integers, as
             llama.cpp does. Batches of many rows are quicker; probabilities are a little off.
+        headless: Whether there are last hidden states in the place of logits.
 
     Raises:
         InputError: A file is missing or is not what its name says, or a setting is out of range.
@@ -95,6 +95,7 @@ class OnnxRuntime(ChatRuntime):
         n_threads: int | None = None,
         reuse_prefixes: bool = True,
         activations: str = "float32",
+        headless: bool = False,
     ) -> None:
         if n_slots < 1:
             raise InputError(f"n_slots must be 1 or more: found {n_slots}", field="n_slots")
@@ -105,12 +106,13 @@ class OnnxRuntime(ChatRuntime):
         tokenizer = read_tokenizer(files[1])
         self.window = _window(window, facts.window)
         self.eos_token_id = _end(tokenizer, facts.eos_token)
-        self._path, self._n_threads, self._facts = files[0], n_threads, facts
-        self._session = open_session(files[0], n_threads)
+        own = without_head(files[0]) if headless else None
+        self._session = open_session(files[0], n_threads, own)
         _check_inputs(files[0], self._session, facts)
-        self.n_vocab = int(self._session.get_outputs()[0].shape[-1])
         render = renderer(facts.chat_template, facts.tokens, start=facts.start)
         self._chat = ChatFormat(tokenizer, render)
+        # How wide hidden states are, no graph says.
+        self.n_vocab = 0 if headless else int(self._session.get_outputs()[0].shape[-1])
         self.n_slots = n_slots
         self.form = facts.form
         mark = facts.weights or fingerprint(files)
@@ -121,31 +123,14 @@ class OnnxRuntime(ChatRuntime):
         """
         self._reuse_prefixes = reuse_prefixes
         self._step_rows, self._pass_tokens = facts.step_rows, facts.pass_tokens
-        self._begin()
-
-    def _begin(self) -> None:
-        """Rows, and what is bound to them, on the session."""
-        facts = self._facts
         self._rows = RowCache(
-            max(self.n_slots, facts.step_rows),
+            max(n_slots, facts.step_rows),
             self.window,
             n_layers=facts.n_layers,
             n_kv_heads=facts.n_kv_heads,
             head_dim=facts.head_dim,
         )
         self._bindings: dict[tuple[int, int], ort.IOBinding] = {}
-
-    def headless(self) -> OnnxRuntime:
-        """The LM with its last hidden states in the place of logits, for one row at a time.
-
-        Raises:
-            InputError: The graph does not show them.
-        """
-        other = copy(self)
-        other.n_slots, other.n_vocab = 1, 0
-        other._session = open_session(self._path, self._n_threads, without_head(self._path))
-        other._begin()
-        return other
 
     def extend(self, slot: int, tokens: Sequence[int], n_logits: int) -> NDArray[np.float32]:
         """Appends tokens to one slot; logits ``(n_logits, n_vocab)`` after the last ones.
@@ -223,7 +208,7 @@ class OnnxRuntime(ChatRuntime):
         binding.bind_cpu_input("input_ids", ids)
         binding.bind_cpu_input("attention_mask", mask)
         binding.bind_cpu_input("num_logits_to_keep", keep)
-        if not self.n_vocab:  # how wide hidden states are, a graph does not say
+        if not self.n_vocab:
             binding.bind_output("logits")
             self._session.run_with_iobinding(binding)
             states: NDArray[np.float32] = binding.get_outputs()[-1].numpy()

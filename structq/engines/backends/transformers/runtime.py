@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Mapping, Sequence
-from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +45,7 @@ class TransformersRuntime(ChatRuntime):
             ``"float32"``, ``"bfloat16"``, ``"float16"``.
         revision: Branch, tag or commit on the hub.
         window: Most tokens of a row; ``None`` takes what the LM was made for.
+        headless: Whether there are last hidden states in the place of logits.
 
     Raises:
         InputError: No such folder or model, an LM that keeps other memory than keys and values, a
@@ -62,6 +62,7 @@ class TransformersRuntime(ChatRuntime):
         dtype: str = "auto",
         revision: str | None = None,
         window: int | None = None,
+        headless: bool = False,
     ) -> None:
         if n_slots < 1:
             raise InputError(f"n_slots must be 1 or more: found {n_slots}", field="n_slots")
@@ -76,7 +77,6 @@ class TransformersRuntime(ChatRuntime):
         self._windows = _sliding_windows(config, source)
         self._fused = _use_fused_attention(self._model)
         self._keep = _logits_argument(self._model, source)
-        self._told = "logits"
         self._memory = _cache_argument(self._model)
         self._chat = chat_format(tokenizer, source)
         self._cache = SlotCache(config.num_hidden_layers)
@@ -89,26 +89,10 @@ class TransformersRuntime(ChatRuntime):
         facts = [str(self._model.dtype), str(tokenizer.chat_template)]
         commit = getattr(self._model.config, "_commit_hash", None)
         self.name = f"{Path(source).name}-{_fingerprint(source, commit, facts)}"
-
-    def headless(self) -> TransformersRuntime:
-        """The same weights with the last hidden states in the place of logits, for one row.
-
-        Raises:
-            InputError: The LM does not tell its layers from its head.
-        """
-        body = self._model.base_model
-        if body is self._model:
-            raise InputError(
-                f"{self.name!r} gives no embeddings: {type(body).__name__} does not show its "
-                "hidden states",
-                field="lm",
-            )
-        other = copy(self)
-        other._model, other._keep, other._told = body, None, "last_hidden_state"
-        other._cache = SlotCache(self._model.config.get_text_config().num_hidden_layers)
-        other._lengths, other._held = [0], HeldTokens(1, self.window)
-        other.n_slots, other.n_vocab = 1, int(self._model.get_output_embeddings().weight.shape[1])
-        return other
+        self._told = "logits"
+        if headless:
+            self.n_vocab = int(self._model.get_output_embeddings().weight.shape[1])
+            self._model, self._keep, self._told = _body(self._model), None, "last_hidden_state"
 
     def extend(self, slot: int, tokens: Sequence[int], n_logits: int) -> NDArray[np.float32]:
         """Appends tokens to one slot; logits ``(n_logits, n_vocab)`` after the last ones.
@@ -215,6 +199,16 @@ def _load(factory: Any, source: str, revision: str | None, **options: Any) -> An
             f"{source!r} is not an LM that transformers can open: {shorten(reason, 200)}",
             field="lm",
         ) from error
+
+
+def _body(model: Any) -> Any:
+    """The LM without its head."""
+    if model.base_model is model:
+        raise InputError(
+            f"{type(model).__name__} gives no embeddings: it does not show its hidden states",
+            field="lm",
+        )
+    return model.base_model
 
 
 def _device(name: str) -> torch.device:
