@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from structq.cli.options import Given, Out, takes
-from structq.cli.terminal import console, exit_code, say, two_columns
+from structq.cli.terminal import View, console, exit_code, say, two_columns
 from structq.data import Contract, read_rows, write_rows
 from structq.errors import InputError
 from structq.export.settings import ExportSettings
@@ -62,7 +63,11 @@ def select(
     settings = SelectSettings.picked(given)
     check_output(out, None, overwrite=overwrite, format=None, source=source)
     with _read_again(source) as rows:
-        selection = choose_rows(rows(), settings)
+        if settings.embed is None or quiet:
+            selection = choose_rows(rows(), settings)
+        else:
+            with _Counted(sum(1 for _ in rows())) as counted:
+                selection = choose_rows(counted.of(rows()), settings)
         if out == "-":
             for row in select_rows(rows(), selection):
                 write_line(row)
@@ -105,6 +110,20 @@ def merge(
         return 0
 
     raise typer.Exit(exit_code(action))
+
+
+class _Counted(View):
+    """A bar of the rows that have passed: an LM takes its time over each."""
+
+    def __init__(self, total: int) -> None:
+        bar = BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        super().__init__(TextColumn("{task.description}"), *bar, title="embed", total=total)
+
+    def of(self, rows: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        """The rows."""
+        for row in rows:
+            yield row
+            self._progress.advance(self._task)
 
 
 @contextmanager

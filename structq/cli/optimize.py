@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import Field
 
+from structq.cli.metrics import check_unjudged, metric_of
 from structq.cli.options import Given, Lm, LmSettings, Program, Source, lm_options, takes
 from structq.cli.tasks import evolver, opened, scorer
 from structq.cli.terminal import EXIT_INTERRUPTED, EXIT_ROWS_FAILED, say
@@ -32,6 +33,11 @@ _File = Annotated[str | None, Shown("PATH")]
 class TuningSettings(Settings):
     """What may be said about a search for templates."""
 
+    metric: Annotated[str, Shown("NAME|FILE.py:FUNCTION")] = Field(
+        default="gain",
+        description="What an evolution is worth: gain (to the judge), or, without one, adds, "
+        "concise or readable:YEARS, or your own function of (example, prediction), which is run.",
+    )
     proposer: Annotated[list[str], Shown("auto|library|reflective|paraphrase")] = Field(
         default_factory=list,
         description="Who writes sentences, by default all that can; may be given several times.",
@@ -95,14 +101,22 @@ def optimize(
     api_base = others.pop("api_base", None)
     writer = open_lm(lm, **({} if api_base is None else {"api_base": api_base}))
     options = {name: value for name, value in given.items() if name != "seed"}
-    student, judge = evolver(options, program), scorer(options)
+    student = evolver(options, program)
     student.lm, student.n_in_flight = writer, run.window
-    judge.lm = open_lm(settings.scorer_lm) or writer
+    metric: Any
+    if settings.metric == "gain":
+        judge, name = scorer(options), None
+        judge.lm = open_lm(settings.scorer_lm) or writer
+        metric = structq.QualityGain(judge, length_penalty=settings.length_penalty)
+    else:
+        check_unjudged(settings.metric, given)
+        metric, name = metric_of(settings.metric, trainset)
     from structq.cli.optimize_view import OptimizeView
 
     with OptimizeView(total=max_lm_calls) as view:
         optimizer = structq.TemplateOptimizer(
-            structq.QualityGain(judge, length_penalty=settings.length_penalty),
+            metric,
+            metric_name=name,
             max_lm_calls=max_lm_calls,
             proposer=settings.proposer or "auto",
             proposer_lm=open_lm(settings.proposer_lm),

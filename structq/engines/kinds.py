@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -48,6 +49,9 @@ class Backend:
     open: Callable[[str, Mapping[str, Any]], LocalRuntime] | None = None
     """Place and options to a runtime of this process (`structq.engines.scheduler.Runtime` and
     `structq.engines.local.TextRuntime`): structq brings schemas, batches and measuring."""
+    headless: Callable[[str, Mapping[str, Any]], LocalRuntime] | None = None
+    """As ``open``, with the LM's last hidden states in the place of logits, for embeddings; without
+    it there are none."""
     lm: Callable[[str, Mapping[str, Any]], dspy.LM] | None = None
     """The whole spec, and all options, to any other LM of DSPy."""
     locate: Callable[[str], str] = str
@@ -130,13 +134,13 @@ def _located(place: str) -> str:
     return place if not path.exists() and looks_like_hub_id(place) else str(path.resolve())
 
 
-def _nano(place: str, options: Mapping[str, Any]) -> LocalRuntime:
+def _nano(place: str, options: Mapping[str, Any], *, headless: bool = False) -> LocalRuntime:
     from structq.engines.backends.onnx.runtime import OnnxRuntime
 
-    return OnnxRuntime(place)
+    return OnnxRuntime(place, headless=headless)
 
 
-def _onnx(place: str, options: Mapping[str, Any]) -> LocalRuntime:
+def _onnx(place: str, options: Mapping[str, Any], *, headless: bool = False) -> LocalRuntime:
     """A graph of structq's own form, which its folder says, or of the hub's."""
     from structq.engines.backends.onnx import growing, runtime, vetting
 
@@ -155,10 +159,11 @@ def _onnx(place: str, options: Mapping[str, Any]) -> LocalRuntime:
     if graph.is_file() and folder.resolve() != NANO:
         files = [*vetting.check_graph(graph), *sorted(folder.glob("*.json"))]
         vetting.try_out(files, f"{make.__module__}:{make.__name__}", folder, options)
-    return cast("LocalRuntime", make(folder, **({} if is_own else {"name": place}), **options))
+    options |= {"headless": headless} if is_own else {"headless": headless, "name": place}
+    return cast("LocalRuntime", make(folder, **options))
 
 
-def _gguf(place: str, options: Mapping[str, Any]) -> LocalRuntime:
+def _gguf(place: str, options: Mapping[str, Any], *, headless: bool = False) -> LocalRuntime:
     """A GGUF file of this machine or of the hub, converted on first use."""
     from structq.engines.backends.gguf import convert
     from structq.engines.backends.onnx.runtime import OnnxRuntime
@@ -172,10 +177,12 @@ def _gguf(place: str, options: Mapping[str, Any]) -> LocalRuntime:
             f"{place!r} is a file here: file and revision are for models of the hub",
             field="file" if file else "revision",
         )
-    return OnnxRuntime(convert(path), name=path.stem, **options)
+    return OnnxRuntime(convert(path), name=path.stem, headless=headless, **options)
 
 
-def _transformers(place: str, options: Mapping[str, Any]) -> LocalRuntime:
+def _transformers(
+    place: str, options: Mapping[str, Any], *, headless: bool = False
+) -> LocalRuntime:
     try:
         from structq.engines.backends.transformers.runtime import TransformersRuntime
     except ImportError as error:
@@ -183,7 +190,7 @@ def _transformers(place: str, options: Mapping[str, Any]) -> LocalRuntime:
             f'transformers LMs need another package ({error}): pip install "structq[transformers]"',
             field="lm",
         ) from error
-    return TransformersRuntime(place, **options)
+    return TransformersRuntime(place, headless=headless, **options)
 
 
 def _llamacpp(spec: str, options: Mapping[str, Any]) -> dspy.LM:
@@ -194,10 +201,16 @@ def _llamacpp(spec: str, options: Mapping[str, Any]) -> dspy.LM:
 
 _SERVED = {name: option for name, option in OTHERS["servers"].items() if name[:4] != "api_"}
 
+
+def _here(kind: str, open_runtime: Callable[..., LocalRuntime], **more: Any) -> Backend:
+    headless = partial(open_runtime, headless=True)
+    return Backend(options=LOCAL[kind], open=open_runtime, headless=headless, **more)
+
+
 _OWN: Mapping[str, Backend] = {
-    "nano": Backend(options=LOCAL["nano"], open=_nano),
-    "gguf": Backend(options=LOCAL["gguf"], open=_gguf, locate=_located),
-    "onnx": Backend(options=LOCAL["onnx"], open=_onnx, locate=_located),
-    "transformers": Backend(options=LOCAL["transformers"], open=_transformers, locate=_located),
+    "nano": _here("nano", _nano),
+    "gguf": _here("gguf", _gguf, locate=_located),
+    "onnx": _here("onnx", _onnx, locate=_located),
+    "transformers": _here("transformers", _transformers, locate=_located),
     "llamacpp": Backend(options={**OTHERS["llamacpp"], **_SERVED}, lm=_llamacpp),
 }

@@ -6,7 +6,8 @@ A spec is a kind, a place, and what else decides how the weights are opened:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +20,9 @@ from structq.engines.store import CATALOGUE, name_of, path_of
 from structq.errors import InputError, StructqError, shorten
 
 if TYPE_CHECKING:
-    from structq.engines.local import LocalLM
+    from structq.engines.local import LocalLM, LocalRuntime
 
-__all__ = ["backend_for", "is_local", "open_lm"]
+__all__ = ["backend_for", "is_local", "open_headless", "open_lm"]
 
 _OPEN: Shared[str, LocalLM] = Shared(is_open=lambda lm: bool(lm.close.alive))
 
@@ -59,6 +60,28 @@ def open_lm(spec: str, **options: Any) -> LocalLM:
     return _OPEN.get(_key(kind, place, options), lambda: _opened(kind, place, options))
 
 
+def open_headless(spec: str) -> LocalRuntime:
+    """A runtime of the caller's own, with the LM's last hidden states in the place of logits.
+
+    Args:
+        spec: As for `open_lm`.
+
+    Raises:
+        InputError: It names no LM of this process, or one that does not show its hidden states.
+    """
+    backend = backend_for(spec)
+    if backend is None or backend.headless is None:
+        raise InputError(
+            f"{shorten(spec)} gives no embeddings: it is no LM of this process that shows its "
+            "hidden states ('smollm2', 'nano', 'gguf:<file or hub id>', 'onnx:<folder or hub id>' "
+            "and 'transformers:<folder or hub id>' are allowed)",
+            field="lm",
+        )
+    kind, place, options = _parse(spec, {})
+    with _faults_of(kind, place):
+        return backend.headless(place, options)
+
+
 def _opened(kind: str, place: str, options: Mapping[str, Any]) -> LocalLM:
     # Outlines takes a second to import, and the users of servers ask here what is local.
     from structq.engines.local import LocalLM, Origin
@@ -66,7 +89,7 @@ def _opened(kind: str, place: str, options: Mapping[str, Any]) -> LocalLM:
     backend = backend_of(kind)
     if backend is None or backend.open is None:
         raise InputError(f"not a local LM: {kind!r}", field="lm")
-    try:
+    with _faults_of(kind, place):
         opener = partial(backend.open, place, options)
         runtime = opener()
         if (n_tokens := runtime.tokenizer.get_vocab_size()) > runtime.n_vocab:
@@ -77,6 +100,12 @@ def _opened(kind: str, place: str, options: Mapping[str, Any]) -> LocalLM:
             )
         origin = Origin(spec=_key(kind, place, options), open_lm=open_lm, open_runtime=opener)
         return LocalLM(runtime, origin=origin)
+
+
+@contextmanager
+def _faults_of(kind: str, place: str) -> Iterator[None]:
+    try:
+        yield
     except (StructqError, OSError):
         raise
     except Exception as error:  # a model's files are input: what nobody foresaw is still theirs

@@ -110,6 +110,15 @@ _ORDERS = re.compile(
     r"|\bas\s+an?\s+(?:ai|language\s+model|llm)\b",
     re.IGNORECASE,
 )
+# A small LM tells what it was asked, or begins an answer, where an instruction was wanted.
+_STATED = re.compile(
+    r"\bthe writer (?:is|was|has|gets?|provides?|rewrites?)\b"
+    r"|(?:^|[.!?:] |^[\"'])(?:the|this|your) (?:(?:rewritten|evolved|new) )?"
+    rf"(?:{_TEXT}|example|question|instruction|sentence) "
+    r"(?:is|was|has|had|does|did|demonstrates?|provides?|shows?|to the question)\b(?!:)"
+    r"(?!.{0,60}\b(?:if|when|where|that)\b)",
+    re.IGNORECASE,
+)
 _CLAIM = re.compile(
     rf"\b(?:this|above|my|the)\s+(?:is\s+)?(?:\w+\s+){{0,3}}?(?:answer|response|reply|explanation)"
     rf".{{0,40}}\b(?:is|was|deserves?|merits?|earns?|represents?)\b.{{0,40}}\b(?:{_GLORY}|perfect|"
@@ -127,6 +136,7 @@ _CHECKS = (
     (_PRAISE_ASKED, "asks the response to praise itself"),
     (_OTHERS, "speaks of marks, judges or perfection, or of forgetting orders"),
     (_ORDERS, "gives orders beyond rewriting the response"),
+    (_STATED, "is no instruction but a statement"),
 )
 
 
@@ -162,8 +172,8 @@ def check_proposal(text: object) -> Proposal:
             return Proposal(refusal=f"has a sentence that is too long: {found}")
     if not any(char.isalpha() for char in text):
         return Proposal(refusal="holds no word")
-    if found := _LABEL.search(text):
-        return Proposal(refusal=f"ends with what it does not say: {found.group().strip()[-60:]!r}")
+    if label := _LABEL.search(text):
+        return Proposal(refusal=f"ends with what it does not say: {label.group().strip()[-60:]!r}")
     return Proposal(sentences=tuple(units_of(text)))
 
 

@@ -61,7 +61,7 @@ def as_metric(metric: Any, name: str | None = None) -> Metric:
     """The metric, or the function wrapped as one.
 
     Raises:
-        InputError: It is neither.
+        InputError: It is neither, or cannot be called with the two.
     """
     if hasattr(metric, "ameasure"):
         found: Metric = metric
@@ -79,24 +79,34 @@ class _Function:
     """A function of (example, prediction), as DSPy's optimizers take it, ``dspy.GEPA`` included.
 
     It gives a number, or an object with ``score`` and ``feedback``. Calls of DSPy's configured LM
-    in it are counted.
+    in it are counted; its attribute ``max_calls`` says how many one measurement makes.
     """
 
-    max_calls = 0
     failure_score = 0.0
 
     def __init__(self, function: Callable[..., Any], name: str | None) -> None:
         self._function, self._name = function, name
+        self.max_calls = int(getattr(function, "max_calls", 0))
         try:
-            wanted = set(inspect.signature(function).parameters)
+            signature = inspect.signature(function)
         except (TypeError, ValueError):
-            wanted = set()
+            signature = inspect.Signature()
+        wanted = set(signature.parameters)
         # GEPA's metrics say more where they are told which predictor is asked about.
         self._more: dict[str, Any] = {
             key: value
             for key, value in (("trace", None), ("pred_name", "program"), ("pred_trace", None))
             if key in wanted
         }
+        try:
+            if wanted:
+                signature.bind(None, None, **self._more)
+        except TypeError as error:
+            raise InputError(
+                f"metric: must take (example, prediction), found "
+                f"{getattr(function, '__name__', 'one')}{signature}: {error}",
+                field="metric",
+            ) from None
 
     async def ameasure(self, example: dspy.Example, prediction: Any) -> Measured:
         try:
@@ -104,6 +114,8 @@ class _Function:
                 answer = await self._function(example, prediction, **self._more)
             else:
                 answer = await asyncio.to_thread(self._function, example, prediction, **self._more)
+            if inspect.isawaitable(answer):
+                answer = await answer
             gain = float(_fact(answer, "score", answer))
         except Exception as error:  # whatever it is, it is this row's alone
             return self._failed(f"{type(error).__name__}: {error}")

@@ -14,7 +14,7 @@ import dspy
 from structq.errors import InputError, TemplateError, shorten
 from structq.journal import describe_lm
 from structq.journal.fingerprint import UnknownError, fingerprint
-from structq.modules import EvolQuality
+from structq.modules import EvolQuality, QualityScorer
 from structq.modules.rows import RowModule, check_instruction
 from structq.templates import check_mutation, check_text
 
@@ -83,6 +83,7 @@ class _Mutations:
         self._base.num_evolutions = 1
         self._base.store_evolutions = self._base.include_original_response = False
         self.max_calls = int(student.max_attempts)
+        self._default = None if dspy.settings.lm is None else gate(dspy.settings.lm)
 
     def row(self, row: Any) -> dspy.Example:
         """The row, checked, its inputs set; raises ``InputError``."""
@@ -116,9 +117,8 @@ class _Mutations:
         return evolved, "not scored: the evolution praises itself" if praise else None
 
     def settings(self) -> AbstractContextManager[Any]:
-        """The context in which it runs."""
-        context: AbstractContextManager[Any] = dspy.context(disable_history=True, trace=None)
-        return context
+        """The context in which it and the metric run: the configured LM is counted."""
+        return _context(self._default)
 
     def apply(self, texts: Mapping[str, str]) -> EvolQuality:
         """A copy of the student with these texts."""
@@ -162,6 +162,9 @@ class _Instructions:
         values = _values(row)
         if isinstance(self._student, RowModule):
             inputs = [n for n, v in self._student.row_inputs(values).items() if v is not None]
+            if isinstance(self._student, QualityScorer) and values.get("responses"):
+                n_asked = self._student.n_questions(len(values["responses"]))
+                self.max_calls = max(self.max_calls, n_asked * int(self._student.max_attempts))
         else:
             inputs = list(getattr(row, "_input_keys", None) or ())
         if not inputs:
@@ -186,9 +189,7 @@ class _Instructions:
         return _text({k: v for k, v in values.items() if k != "metadata"}), None
 
     def settings(self) -> AbstractContextManager[Any]:
-        lm = {} if self._default is None else {"lm": self._default}
-        context: AbstractContextManager[Any] = dspy.context(disable_history=True, trace=None, **lm)
-        return context
+        return _context(self._default)
 
     def apply(self, texts: Mapping[str, str]) -> dspy.Module:
         tuned = self._student.deepcopy()
@@ -217,6 +218,12 @@ class _Instructions:
             predictor.signature = predictor.signature.with_instructions(texts[name])
             predictor.lm = self._lms.get(name)
         return variant
+
+
+def _context(default: dspy.BaseLM | None) -> AbstractContextManager[Any]:
+    lm = {} if default is None else {"lm": default}
+    context: AbstractContextManager[Any] = dspy.context(disable_history=True, trace=None, **lm)
+    return context
 
 
 def _task_of(predictors: Mapping[str, dspy.Predict]) -> str:

@@ -1,4 +1,4 @@
-"""The best rows that are unlike one another: DEITA's third step; knows no template and no LM."""
+"""The best rows that are unlike one another: DEITA's third step; knows no template."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from structq.errors import InputError
 from structq.export.rows import Drops
@@ -18,7 +17,7 @@ from structq.export.scored import DropError, Scored, best_of, read_scored
 from structq.modules.derived import orders_rows
 from structq.runs.select_settings import SelectSettings
 from structq.runs.signatures import Signatures
-from structq.runs.similarity import distinct_rows
+from structq.runs.vectors import ColumnVectors, LMVectors
 
 __all__ = ["Selection", "choose_rows", "select_rows"]
 
@@ -56,11 +55,12 @@ def choose_rows(rows: Iterable[Mapping[str, Any]], settings: SelectSettings) -> 
         settings: How to choose.
 
     Raises:
-        InputError: There were rows, and none of them could be used; says why.
+        InputError: There were rows, and none of them could be used; says why. Or the LM gives no
+            embeddings, which is found out before a row is read.
 
     Source: "repr filter" of DEITA (arXiv 2312.15685, section 2.4).
     """
-    features = Signatures() if settings.embeddings is None else _Vectors(settings.embeddings)
+    features = _features(settings)
     numbers, scores, dropped, n_rows = array("q"), array("d"), Drops(), 0
     for n_rows, row in enumerate(rows, start=1):
         try:
@@ -108,6 +108,12 @@ def select_rows(
         raise InputError(f"rows: {found} (the file must not change meanwhile)")
 
 
+def _features(settings: SelectSettings) -> ColumnVectors | Signatures:
+    if settings.embed is not None:
+        return LMVectors(settings.embed)
+    return Signatures() if settings.embeddings is None else ColumnVectors(settings.embeddings)
+
+
 def _score(row: Mapping[str, Any], scored: Scored, settings: SelectSettings) -> float:
     if not orders_rows(row):
         raise DropError("scores that only compare the responses of their row (calibrate them)")
@@ -127,52 +133,3 @@ def _score(row: Mapping[str, Any], scored: Scored, settings: SelectSettings) -> 
     if not math.isfinite(product):
         raise DropError("a complexity that is not finite")
     return product
-
-
-class _Vectors:
-    """Embeddings of a column, as rows of length 1."""
-
-    _BLOCK = 4_096
-
-    def __init__(self, column: str) -> None:
-        self._column = column
-        self._blocks: list[NDArray[np.float32]] = []
-        self._n = 0
-
-    def add(self, row: Mapping[str, Any], scored: Scored) -> None:
-        """Takes one row's embedding."""
-        vector = _unit(row.get(self._column))
-        if not self._blocks:
-            self._n_numbers = len(vector)
-        elif len(vector) != self._n_numbers:
-            raise DropError("an embedding of another length than the first")
-        if self._n % self._BLOCK == 0:
-            self._blocks.append(np.empty((self._BLOCK, self._n_numbers), dtype=np.float32))
-        self._blocks[-1][self._n % self._BLOCK] = vector
-        self._n += 1
-
-    def distinct(self, order: NDArray[np.intp], max_similarity: float | None) -> Iterator[int]:
-        """Places in the order of what is kept; the vectors are used up."""
-        ranks = np.empty(self._n, dtype=np.intp)
-        ranks[order] = np.arange(self._n)
-        vectors = np.empty((self._n, self._n_numbers), dtype=np.float32)
-        while self._blocks:
-            start = (len(self._blocks) - 1) * self._BLOCK
-            block = self._blocks.pop()[: self._n - start]
-            vectors[ranks[start : start + len(block)]] = block
-        yield from distinct_rows(vectors, 0.9 if max_similarity is None else max_similarity)
-
-
-def _unit(value: Any) -> NDArray[np.float64]:
-    try:
-        vector = np.asarray(value)
-    except ValueError:  # lists of different lengths
-        vector = np.empty(0)
-    if vector.ndim != 1 or not vector.size or vector.dtype.kind not in "iuf":
-        raise DropError("no embedding: not a list of numbers")
-    vector = vector.astype(np.float64)
-    largest = np.abs(vector).max()
-    if not np.isfinite(largest) or not largest:
-        raise DropError("an embedding without a direction")
-    vector /= largest  # so that no square overflows
-    return np.asarray(vector / np.linalg.norm(vector))

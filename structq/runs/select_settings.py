@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from structq.modules.settings import Settings
+from structq.errors import InputError
+from structq.modules.settings import Settings, Shown
 
 __all__ = ["SelectSettings"]
 
@@ -33,6 +34,11 @@ class SelectSettings(Settings):
         description="Column with a list of numbers to compare by cosine; by default the words of "
         "instruction and response are compared (needs structq[select]).",
     )
+    embed: Annotated[str | None, Shown("LM")] = Field(
+        default=None,
+        description="Local LM, such as smollm2: compare the mean of its last hidden states over "
+        "instruction and response, by cosine.",
+    )
     score: Literal["best", "first"] = Field(
         default="best",
         description="Whose score orders the rows: the best response's or the first's.",
@@ -40,3 +46,13 @@ class SelectSettings(Settings):
     complexity: str | None = Field(
         default=None, description="Column with a number that the score is multiplied by."
     )
+
+    @model_validator(mode="after")
+    def _check_compared(self) -> SelectSettings:
+        if self.embed is not None and self.embeddings is not None:
+            raise InputError(
+                f"embed: {self.embed!r} and embeddings={self.embeddings!r} are two ways to compare "
+                "rows (one of them is allowed)",
+                field="embed",
+            )
+        return self

@@ -13,7 +13,7 @@ from structq.errors import InputError
 from structq.export.scored import DropError, Scored, best_of
 from structq.texts import content_words
 
-__all__ = ["Signatures"]
+__all__ = ["Signatures", "compared_text"]
 
 Runs = NDArray[np.uint32]
 """Hashes of a text's runs of words, ascending: all of them, or the smallest."""
@@ -23,6 +23,11 @@ _RUN = 3
 _MOST = 256
 """Hashes that are kept of a text, at most."""
 _N_PERMUTATIONS = 128
+
+
+def compared_text(scored: Scored) -> str:
+    """What of a row is compared where texts are: the last question and the best response."""
+    return f"{scored.messages[-1]['content']}\n{best_of(scored.candidates).text}"
 
 
 class Signatures:
@@ -48,8 +53,7 @@ class Signatures:
 
     def add(self, row: Mapping[str, Any], scored: Scored) -> None:
         """Takes the text of one row."""
-        asked = scored.messages[-1]["content"]
-        words = list(content_words(f"{asked}\n{best_of(scored.candidates).text}"))
+        words = list(content_words(compared_text(scored)))
         if not words:
             raise DropError("no words to compare")
         places = range(max(1, len(words) - _RUN + 1))

@@ -12,6 +12,7 @@ from structq.decoding import Grammars, RowwiseProcessor
 from structq.decoding.processor import json_schema
 from structq.engines.backends.onnx.runtime import OnnxRuntime
 from structq.engines.calls import Call
+from structq.engines.embedding import Embedder
 from structq.engines.local import LocalLM
 from structq.engines.registry import open_lm
 from structq.errors import InputError
@@ -115,6 +116,27 @@ def test_rows_of_different_lengths_have_the_logits_of_the_onnx_engine(pair):
         runtime.rewind(1, 250)
     same(*(runtime.extend(1, ids(4, 8), 4) for runtime in pair))
     assert [runtime.length(1) for runtime in pair] == [254, 254]
+
+
+@pytest.mark.parametrize("text", ["Two.", "word " * 150, HOSTILE], ids=["short", "long", "hostile"])
+def test_embeddings_are_means_of_the_last_hidden_states(folders, pair, text):
+    model = transformers.AutoModelForCausalLM.from_pretrained(folders[1])
+    tokens = pair[1].encode_text(text)
+    with torch.inference_mode():
+        output = model(torch.tensor([tokens]), output_hidden_states=True)
+    mean = output.hidden_states[-1][0].mean(dim=0).numpy()
+    mean /= np.linalg.norm(mean)
+    for spec in (f"onnx:{folders[0]}", f"transformers:{folders[1]}"):
+        embed = Embedder(spec)
+        for _ in range(2):
+            np.testing.assert_allclose(embed(text), mean, atol=1e-4)
+
+
+def test_a_model_that_is_all_body_gives_no_embeddings(folders, monkeypatch):
+    whole = property(lambda model: model)
+    monkeypatch.setattr(transformers.LlamaForCausalLM, "base_model", whole)
+    with pytest.raises(InputError, match="LlamaForCausalLM gives no embeddings"):
+        backend.TransformersRuntime(folders[1], headless=True)
 
 
 def test_several_rows_extend_in_one_pass(pair):

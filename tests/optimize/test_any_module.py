@@ -5,7 +5,7 @@ import json
 import dspy
 import pytest
 
-from structq import InputError, QualityScorer, TemplateOptimizer
+from structq import EvolQuality, InputError, QualityScorer, TemplateOptimizer
 from structq.evaluation import Agreement
 from tests.scripted import ScriptedEngine, make_lm, prompt_of, schema_of
 
@@ -131,3 +131,53 @@ def test_criteria_of_a_scorer_are_tuned_against_labels():
     assert tuned.optimization.verdict.gain.mean == 1.0
     assert tuned.optimization.n_calls == len(engine.requests) <= 200
     assert scorer.criteria == "Judge the responses."
+
+
+@pytest.mark.parametrize(
+    ("settings", "k", "n_asked"),
+    [({"permutations": 2}, 2, 2), ({"scoring": "pairwise"}, 3, 6), ({"samples": 3}, 2, 3)],
+    ids=["orders", "pairs", "samples"],
+)
+def test_a_scorer_that_asks_several_questions_a_row_ends_within_the_budget(settings, k, n_asked):
+    engine = ScriptedEngine(several)
+    scorer = QualityScorer(lm=make_lm(engine), **settings)
+    rows = [
+        {"instruction": f"Q{i}?", "responses": [f"text {i} {j}" for j in range(k)],
+         "labels": {"best": i % k}}
+        for i in range(16)
+    ]  # fmt: skip
+    optimizer = TemplateOptimizer(Agreement(), max_lm_calls=30 * n_asked, proposer="library")
+    result = optimizer.compile(scorer, trainset=rows).optimization
+    assert len(engine.requests) == result.n_calls <= 30 * n_asked
+    assert result.n_trials == result.n_calls / n_asked > 0
+
+
+def several(request):
+    """Scores by place, or calls it a tie."""
+    fields = schema_of(request)
+    if "scores" in fields:
+        low = fields["scores"]["items"]["enum"][0]
+        return json.dumps({"scores": [low] * fields["scores"]["minItems"]})
+    return json.dumps({name: form["enum"][0] for name, form in fields.items()})
+
+
+def test_an_lm_that_a_metric_asks_is_counted_whatever_is_tuned():
+    engine, other = ScriptedEngine(evolving), ScriptedEngine(lambda _: "7")
+
+    def asks(example, prediction):
+        told = dspy.settings.lm(f"Rate: {prediction.evolved_response}")[0]
+        return int(told["text"] if isinstance(told, dict) else told) / 10
+
+    asks.max_calls = 1
+    rows = [{"instruction": f"Q{i}?", "response": f"Answer {i}."} for i in range(16)]
+    with dspy.context(lm=make_lm(other)):
+        optimizer = TemplateOptimizer(asks, max_lm_calls=80, proposer="library")
+        tuned = optimizer.compile(EvolQuality(lm=make_lm(engine)), trainset=rows)
+    n_calls = len(engine.requests) + len(other.requests)
+    assert len(other.requests) > 20
+    assert tuned.optimization.n_calls == n_calls <= 80
+
+
+def evolving(request):
+    said = "Grown by a sentence with several words in it."
+    return json.dumps({"evolved_response": said})

@@ -22,6 +22,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from structq.engines.backends.onnx.headless import without_head
 from structq.engines.backends.onnx.session import open_session, passes
 from structq.engines.chat import ChatRuntime
 from structq.engines.hub_files import HubFiles
@@ -53,6 +54,7 @@ class GrowingOnnxRuntime(ChatRuntime):
         n_slots: Most rows that can run at once. More of them take more memory and no less time.
         window: Most tokens of a row; ``None`` takes what the LM was made for.
         n_threads: As in `backends.onnx.runtime.OnnxRuntime`.
+        headless: As there.
 
     Raises:
         InputError: A file is missing or is not what its name says, or the graph is no decoder of
@@ -68,6 +70,7 @@ class GrowingOnnxRuntime(ChatRuntime):
         n_slots: int = 4,
         window: int | None = None,
         n_threads: int | None = None,
+        headless: bool = False,
     ) -> None:
         if n_slots < 1:
             raise InputError(f"n_slots must be 1 or more: found {n_slots}", field="n_slots")
@@ -75,7 +78,8 @@ class GrowingOnnxRuntime(ChatRuntime):
         path = graph_file(folder, file)
         files = HubFiles(folder)
         self._chat = files.chat
-        self._graph = _Graph(path, open_session(path, n_threads), files.config)
+        own = without_head(path) if headless else None
+        self._graph = _Graph(path, open_session(path, n_threads, own), files.config)
         self.window = files.window(window)
         self.n_slots = n_slots
         self.n_vocab = self._graph.n_vocab
@@ -170,7 +174,8 @@ class _Graph:
         }
         feeds |= dict(zip(self._past, cache, strict=True))
         logits, *present = self._session.run_with_ort_values(self._outputs, feeds)
-        return logits.numpy()[0, -n_logits:].astype(np.float32), tuple(present)
+        rows = logits.numpy().reshape(-1, logits.shape()[-1])
+        return rows[-n_logits:].astype(np.float32), tuple(present)
 
     def cut(self, cache: _Cache, n_columns: int) -> _Cache:
         """The first columns of a cache."""
@@ -192,6 +197,8 @@ class _Graph:
             for n_new in (1, 2):
                 before = _columns(cache)
                 logits, cache = self.run(cache, [0] * n_new, n_new)
+                if len(logits) != n_new:
+                    raise self._fault(f"it gave {len(logits)} rows of logits for {n_new} tokens")
                 if {part.shape()[2] for part in cache} != {before + n_new}:
                     raise self._fault("its cache does not grow by a column a token")
         except InputError:

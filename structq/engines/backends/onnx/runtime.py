@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from structq.engines.backends.onnx.cache import RowCache
+from structq.engines.backends.onnx.headless import without_head
 from structq.engines.backends.onnx.session import PASS_TOKENS, open_session, passes
 from structq.engines.chat import ChatFormat, ChatRuntime
 from structq.engines.chat_template import chat_template, renderer
@@ -78,6 +79,7 @@ class OnnxRuntime(ChatRuntime):
         activations: ``"float32"``, or ``"int8"`` where the folder has a graph for it: activations
             are then rounded to 8 bits in blocks of 32 before each product with stored integers, as
             llama.cpp does. Batches of many rows are quicker; probabilities are a little off.
+        headless: Whether there are last hidden states in the place of logits.
 
     Raises:
         InputError: A file is missing or is not what its name says, or a setting is out of range.
@@ -93,6 +95,7 @@ class OnnxRuntime(ChatRuntime):
         n_threads: int | None = None,
         reuse_prefixes: bool = True,
         activations: str = "float32",
+        headless: bool = False,
     ) -> None:
         if n_slots < 1:
             raise InputError(f"n_slots must be 1 or more: found {n_slots}", field="n_slots")
@@ -103,11 +106,13 @@ class OnnxRuntime(ChatRuntime):
         tokenizer = read_tokenizer(files[1])
         self.window = _window(window, facts.window)
         self.eos_token_id = _end(tokenizer, facts.eos_token)
-        self._session = open_session(files[0], n_threads)
+        own = without_head(files[0]) if headless else None
+        self._session = open_session(files[0], n_threads, own)
         _check_inputs(files[0], self._session, facts)
         render = renderer(facts.chat_template, facts.tokens, start=facts.start)
         self._chat = ChatFormat(tokenizer, render)
-        self.n_vocab = int(self._session.get_outputs()[0].shape[-1])
+        # How wide hidden states are, no graph says.
+        self.n_vocab = 0 if headless else int(self._session.get_outputs()[0].shape[-1])
         self.n_slots = n_slots
         self.form = facts.form
         mark = facts.weights or fingerprint(files)
@@ -198,12 +203,17 @@ class OnnxRuntime(ChatRuntime):
         n_rows = len(ids)
         mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
         keep = np.array(n_logits, np.int64)
-        logits = np.empty((n_rows, n_logits, self.n_vocab), np.float32)
         binding = self._bind_cache(first, n_rows)
         # The binding keeps pointers, not references: these arrays live until the pass is over.
         binding.bind_cpu_input("input_ids", ids)
         binding.bind_cpu_input("attention_mask", mask)
         binding.bind_cpu_input("num_logits_to_keep", keep)
+        if not self.n_vocab:
+            binding.bind_output("logits")
+            self._session.run_with_iobinding(binding)
+            states: NDArray[np.float32] = binding.get_outputs()[-1].numpy()
+            return states
+        logits = np.empty((n_rows, n_logits, self.n_vocab), np.float32)
         _bind(binding.bind_output, "logits", logits)
         self._session.run_with_iobinding(binding)
         return logits

@@ -49,8 +49,15 @@ def untouched(shape: tuple[int, ...]) -> NDArray[np.float32]:
     return np.frombuffer(memory, np.float32).reshape(shape)
 
 
-def open_session(path: Path, n_threads: int | None) -> ort.InferenceSession:
+def open_session(
+    path: Path, n_threads: int | None, graph: bytes | None = None
+) -> ort.InferenceSession:
     """A session on the CPU; ``n_threads`` as in `backends.onnx.runtime.OnnxRuntime`.
+
+    Args:
+        path: The file of the graph; its numbers are there, or beside it.
+        n_threads: Threads of one pass.
+        graph: In place of what the file says.
 
     Raises:
         InputError: The file is no graph that onnxruntime can run, or there are no threads.
@@ -67,8 +74,10 @@ def open_session(path: Path, n_threads: int | None) -> ort.InferenceSession:
     options.add_session_config_entry("session.disable_quant_qdq", "1")
     # An idle pool must not burn the cores that callers need.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    beside = "session.model_external_initializers_file_folder_path"
+    options.add_session_config_entry(beside, str(path.parent))
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(graph or str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime has no common base for its errors
         raise InputError(
             f"{path} is not a graph that onnxruntime can run: {error}", field="lm"

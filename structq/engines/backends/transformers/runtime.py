@@ -45,6 +45,7 @@ class TransformersRuntime(ChatRuntime):
             ``"float32"``, ``"bfloat16"``, ``"float16"``.
         revision: Branch, tag or commit on the hub.
         window: Most tokens of a row; ``None`` takes what the LM was made for.
+        headless: Whether there are last hidden states in the place of logits.
 
     Raises:
         InputError: No such folder or model, an LM that keeps other memory than keys and values, a
@@ -61,6 +62,7 @@ class TransformersRuntime(ChatRuntime):
         dtype: str = "auto",
         revision: str | None = None,
         window: int | None = None,
+        headless: bool = False,
     ) -> None:
         if n_slots < 1:
             raise InputError(f"n_slots must be 1 or more: found {n_slots}", field="n_slots")
@@ -87,6 +89,10 @@ class TransformersRuntime(ChatRuntime):
         facts = [str(self._model.dtype), str(tokenizer.chat_template)]
         commit = getattr(self._model.config, "_commit_hash", None)
         self.name = f"{Path(source).name}-{_fingerprint(source, commit, facts)}"
+        self._told = "logits"
+        if headless:
+            self.n_vocab = int(self._model.get_output_embeddings().weight.shape[1])
+            self._model, self._keep, self._told = _body(self._model), None, "last_hidden_state"
 
     def extend(self, slot: int, tokens: Sequence[int], n_logits: int) -> NDArray[np.float32]:
         """Appends tokens to one slot; logits ``(n_logits, n_vocab)`` after the last ones.
@@ -146,7 +152,7 @@ class TransformersRuntime(ChatRuntime):
                 **{self._memory: self._cache},
                 **({self._keep: n_logits} if self._keep else {}),
             )
-            logits: NDArray[np.float32] = output.logits[:, -n_logits:].float().cpu().numpy()
+            logits: NDArray[np.float32] = output[self._told][:, -n_logits:].float().cpu().numpy()
         for slot, start, row in zip(slots, starts, tokens, strict=True):
             self._held.write(slot, start, row)
             self._lengths[slot] = start + len(row)
@@ -193,6 +199,16 @@ def _load(factory: Any, source: str, revision: str | None, **options: Any) -> An
             f"{source!r} is not an LM that transformers can open: {shorten(reason, 200)}",
             field="lm",
         ) from error
+
+
+def _body(model: Any) -> Any:
+    """The LM without its head."""
+    if model.base_model is model:
+        raise InputError(
+            f"{type(model).__name__} gives no embeddings: it does not show its hidden states",
+            field="lm",
+        )
+    return model.base_model
 
 
 def _device(name: str) -> torch.device:
