@@ -28,7 +28,7 @@ def check(options, made_by):
 
 def test_the_options_of_gguf_are_those_of_its_runtime():
     check(LOCAL["gguf"], OnnxRuntime)
-    own = set(inspect.signature(OnnxRuntime).parameters) - {"folder", "name"}
+    own = set(inspect.signature(OnnxRuntime).parameters) - {"folder", "name", "headless"}
     assert own == set(LOCAL["gguf"]) - OF_THE_REGISTRY
 
 
