@@ -273,7 +273,8 @@ class _Run:
         """Cells of a batch: about a twenty-fourth of the calls, as many as there are groups."""
         cost = n_arms * self.cost
         wanted = max(min(len(self.groups), 3), most // (24 * cost))
-        return min(wanted, (most - self.account.spent) // cost)
+        # Trials may cost more than was planned: then nothing is left, and not less.
+        return max(0, min(wanted, (most - self.account.spent) // cost))
 
     def _choose_arms(self) -> list[Program]:
         """The best so far, what was just proposed, and what may be better."""
