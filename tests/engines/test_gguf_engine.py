@@ -139,7 +139,10 @@ def test_the_spec_names_the_weights_and_takes_options(tiny, tmp_path):
     ids=lambda value: str(value)[:20],
 )
 def test_wrong_specs_are_named(tiny, monkeypatch, place, options, message):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    def no_network(name, revision):
+        raise ConnectionError
+
+    monkeypatch.setattr("huggingface_hub.list_repo_files", no_network)
     with pytest.raises(InputError, match=message):
         structq.lm("gguf:" + place.format(tiny), **options)
 
