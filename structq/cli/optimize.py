@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -113,6 +114,7 @@ def optimize(
         metric, name = metric_of(settings.metric, trainset)
     from structq.cli.optimize_view import OptimizeView
 
+    logging.getLogger("dspy").setLevel(logging.ERROR)  # a failed trial is counted, with its reason
     with OptimizeView(total=max_lm_calls) as view:
         optimizer = structq.TemplateOptimizer(
             metric,

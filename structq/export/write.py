@@ -25,6 +25,9 @@ _INFO = "dataset_info.json"
 _LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\u0085\u2028\u2029"}
 
 
+_OF_FILES = frozenset({".jsonl", ".ndjson", ".json", ".csv", ".parquet", ".gz", ".zst"})
+
+
 def write_export(
     rows: Iterable[Mapping[str, Any]],
     folder: str | Path,
@@ -72,6 +75,11 @@ def write_export(
 
 def _check_target(target: Path, *, overwrite: bool) -> None:
     """Refuses to write over what is not an export, before any row is read."""
+    if target.suffix.lower() in _OF_FILES and not target.is_dir():
+        raise InputError(
+            f"the output {str(target)!r} ends like a file (a folder is made, of data and its card)",
+            field="output",
+        )
     if not target.exists():
         return
     if not target.is_dir():

@@ -106,7 +106,7 @@ def metric_named(text: str) -> Callable[..., dspy.Prediction]:
             raise InputError(message, field="metric")
         return partial(readable, grade=float(grade))
     if text not in NAMED:
-        allowed = ", ".join((*NAMED, "readable:YEARS"))
+        allowed = ", ".join(("gain", *NAMED, "readable:YEARS", "FILE.py:FUNCTION"))
         raise InputError(f"metric: there is no {shorten(text)} ({allowed})", field="metric")
     return NAMED[text]
 

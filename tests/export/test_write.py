@@ -131,6 +131,13 @@ def test_only_an_export_is_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize("name", ["d.jsonl", "d.JSON", "d.parquet", "d.jsonl.gz", "d.csv"])
+def test_a_folder_is_made_under_no_name_of_a_file(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="ends like a file"):
+        write_export([run_row()], tmp_path / name, DPO)
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_export_without_records_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none of 2 can be used \(a tie: 2, first"):
         write_export([run_row(expected_scores=[1.0] * 3)] * 2, tmp_path / "out", DPO)

@@ -91,7 +91,7 @@ def test_a_file_that_changed_is_another_metric(files, capsys):
 @pytest.mark.parametrize(
     ("metric", "said"),
     [
-        ("none", "there is no 'none' (adds, concise, readable, readable:YEARS)"),
+        ("none", "there is no 'none' (gain, adds, concise, readable, readable:YEARS"),
         ("readable:old", "years of school"),
         ("mine.py", "names no function"),
         ("gone.py:f", "cannot read 'gone.py'"),
