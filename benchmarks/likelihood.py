@@ -7,7 +7,7 @@ first half alone: for each data set the power that is best there. The second hal
 and paired differences to chance and to the longer response, with 95 % bootstraps over rows. Beside
 it stand the expected score that the LM gives where it is asked (independent scoring, 1 to 6) and
 two logistic curves, fitted to the first half: over sum, mean and length, and over these with the
-asked score.
+asked score. At last, what `structq calibrate` makes of each set, as `trust.py` tells it.
 
     python benchmarks/likelihood.py [--lm smollm2] [--rows N] [--store FILE] [--data DIR]
 
@@ -24,11 +24,14 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+from trust import calibrated
+
 import structq
-from structq.evaluation import bootstrap_interval, pairwise_agreement
+from structq.evaluation import Labelled, Labels, bootstrap_interval, pairwise_agreement
 
 SETS = ("llmbar", "hhh", "pandalm")
 POWERS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -150,6 +153,11 @@ def report(name: str, rows: Sequence[Kept], values: Callable[[Kept], Sequence[fl
     )
 
 
+def labelled(row: Kept, values: Callable[[Kept], Sequence[float]]) -> Labelled:
+    labels = Labels(values=tuple(float(row["best"] == i) for i in (0, 1)), kind="best")
+    return Labelled(raw=list(values(row)), labels=labels)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
@@ -187,6 +195,11 @@ def main() -> None:
     report("all, asked", second, lambda row: row["asked"])
     report("all, with length, fitted", second, fitted(first, asked=False))
     report("all, and asked, fitted", second, fitted(first, asked=True))
+    print("calibration over all pairs: Brier's score on folds of five (base rate's), folds refused")
+    ways = {"by the rule": rule, "asked": lambda row: row["asked"]}
+    for name, (way, values) in product(SETS, ways.items()):
+        rows = [labelled(row, values) for row in kept if row["set"] == name]
+        print(f"  {name:10} {way:12} {calibrated(rows)}")
     passes = [row["passes"] for row in kept if row["passes"]]
     if passes:
         print(f"{sum(passes) / len(passes):.1f} forward passes a pair")

@@ -21,7 +21,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -78,7 +78,12 @@ def measure(
     for told, judged in readings.items():
         report = judge_report(judged, name=f"{lm}, {told}", cost=found.cost) if judged else {}
         yield {"set": name, "lm": lm, "way": told, "seconds": seconds, "report": report,
-               "calibration": calibrated(judged), "left_out": dict(found.left_out)}  # fmt: skip
+               "calibration": calibrated(map(labelled, judged)),
+               "left_out": dict(found.left_out)}  # fmt: skip
+
+
+def labelled(row: Judged) -> Labelled:
+    return Labelled(raw=row.over_orders, labels=row.labels)
 
 
 def divided(found: JudgedRows) -> list[Judged]:
@@ -90,10 +95,9 @@ def divided(found: JudgedRows) -> list[Judged]:
     ]
 
 
-def calibrated(rows: list[Judged]) -> str:
+def calibrated(rows: Iterable[Labelled]) -> str:
     """What curves are worth on rows that they have not seen."""
-    known = [Labelled(raw=row.over_orders, labels=row.labels) for row in rows]
-    known = [one for one in known if not (one.labels.compares and 0.5 in one.labels.values)]
+    known = [one for one in rows if not (one.labels.compares and 0.5 in one.labels.values)]
     levels = sorted({value for one in known for value in one.labels.values})
     errors = {"base rate": list[float](), "calibrated": list[float]()}
     refused = list[str]()

@@ -1,9 +1,10 @@
 """From an LM's scores to people's scale, fitted to labels; refused where it would say nothing.
 
-A score, or the raw value of a comparison or a likelihood, goes through one of two curves, whichever
-predicts held-out labels better: isotonic (any rising curve for each level) or ordinal (a logistic
-curve with a threshold for each level; McCullagh, 1980). Labels that say which response is better
-are about the difference to the row's mean, and so is the curve.
+A score, or the raw value of a comparison or a likelihood, goes through one of two curves: ordinal
+(a logistic curve with a threshold for each level; McCullagh, 1980), or isotonic (any rising curve
+for each level), which needs more labels, where it predicts held-out labels better by more than
+chance. Labels that say which response is better are about the difference to the row's mean, and so
+is the curve.
 """
 
 from __future__ import annotations
@@ -173,7 +174,7 @@ def fit_calibration(
     about: Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> Calibration:
-    """The curve that predicts held-out labels best.
+    """The curve that predicts held-out labels better.
 
     Args:
         rows: Labelled rows of one kind of labels; ties between responses are left out where the
@@ -211,8 +212,12 @@ def fit_calibration(
     scores = {name: brier_of(or_more, y, levels) for name, or_more in held_out.items()}
     if scale is not None and not compares:
         scores["uncalibrated"] = brier_of(stretched(x, scale, levels), y, levels)
-    method = min(("isotonic", "ordinal"), key=lambda name: scores[name])
-    if not _is_better(held_out[method], held_out["base rate"], y, groups, levels):
+
+    def is_better(one: str, other: str) -> bool:
+        return _is_better(held_out[one], held_out[other], y, groups, levels)
+
+    method = "isotonic" if is_better("isotonic", "ordinal") else "ordinal"
+    if not is_better(method, "base rate"):
         raise _refused(
             "no curve predicts held-out labels better than their base rate by more than chance "
             f"would (Brier {scores[method]:.4f} and {scores['base rate']:.4f} on {len(y)} labels): "

@@ -62,9 +62,14 @@ _GRID = 200
 
 
 def _ordinal(x: Floats, y: Floats, levels: Sequence[float]) -> Curve:
-    """Cumulative logits with one slope, as points of their curves."""
-    center, width = float(x.mean()), float(x.std()) or 1.0
-    z = (x - center) / width
+    """Cumulative logits with one slope, as points of their curves.
+
+    Far from the middle scores count by their logarithm (the inverse hyperbolic sine): a sum of log
+    probabilities that is ten times another's makes nothing ten times as sure.
+    """
+    center = float(np.median(x))
+    width = float(np.median(np.abs(x - center))) or float(x.std()) or 1.0
+    z = np.arcsinh((x - center) / width)
     places = np.searchsorted(np.asarray(levels), y)
 
     def cuts_of(free: Floats) -> Floats:
@@ -82,7 +87,7 @@ def _ordinal(x: Floats, y: Floats, levels: Sequence[float]) -> Curve:
     grid = np.linspace(z.min(), z.max(), _GRID)
     return [
         {
-            "x": (center + width * grid).tolist(),
+            "x": (center + width * np.sinh(grid)).tolist(),
             "p": _logistic(slope * grid - cut).tolist(),
         }
         for cut in cuts
