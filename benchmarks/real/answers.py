@@ -17,12 +17,9 @@ from typing import Any
 
 import dspy
 from dspy.lm15 import Message, Request, Response, Usage
+from worlds.rivals import Spent
 
-__all__ = ["Answers", "Spent", "counted"]
-
-
-class Spent(BaseException):
-    """The calls are spent; no ``except Exception`` holds it up."""
+__all__ = ["Answers", "counted"]
 
 
 class Answers:

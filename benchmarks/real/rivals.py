@@ -7,22 +7,17 @@ proposals keep their form because `StructAdapter` forces it.
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
 import random
-import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dspy
 import numpy as np
+from worlds.rivals import Spent, best_measured, quiet, ran_in_minibatch
 
 import structq
 from structq.errors import StructqError
-
-from .answers import Spent
 
 __all__ = ["SETTINGS", "copro", "gepa"]
 
@@ -89,23 +84,14 @@ class _Setting:
 
     def measured(self) -> dict[str, str]:
         """For each mutation, the best mean of those with at least half as many rows as any."""
-        found = dict(self.student.mutation_templates)
-        for name, texts in self._gains.items():
-            most = max(map(len, texts.values()), default=0)
-            means = {
-                text: float(np.mean(list(gains.values())))
-                for text, gains in texts.items()
-                if 2 * len(gains) >= most
-            }
-            found[name] = max(means, key=means.__getitem__, default=found[name])
-        return found
+        return best_measured(self._gains, self.student.mutation_templates)
 
     def run(self, compiled: Callable[[], Any]) -> dict[str, Any]:
         """The templates that an optimizer returns, or that it measured until it was stopped."""
         random.seed(self.seed)
         np.random.seed(self.seed)
         ended = "by itself"
-        with _quiet(), dspy.context(lm=self.lm, adapter=structq.StructAdapter(), max_errors=10**6):
+        with quiet(), dspy.context(lm=self.lm, adapter=structq.StructAdapter(), max_errors=10**6):
             try:
                 templates = dict(compiled().mutation_templates)
             except Spent:
@@ -113,23 +99,6 @@ class _Setting:
             except Exception as error:  # a rival that fails has what it measured
                 templates, ended = self.measured(), f"{type(error).__name__}: {error}"[:300]
         return {"templates": templates, "ended": ended}
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    before = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    nowhere = io.StringIO()
-    try:
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(nowhere),
-            contextlib.redirect_stderr(nowhere),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
 
 
 def copro(
@@ -167,20 +136,7 @@ def gepa(
 
     tuner = dspy.GEPA(
         metric=told, reflection_lm=lm.copy(max_tokens=400, temperature=_TEMPERATURE), seed=seed,
-        max_metric_calls=100 * calls, num_threads=_THREADS, component_selector=_ran_in_minibatch,
+        max_metric_calls=100 * calls, num_threads=_THREADS, component_selector=ran_in_minibatch,
         gepa_kwargs={"stop_callbacks": [lambda state: lm.engine.calls >= calls]},
     )  # fmt: skip
     return here.run(lambda: tuner.compile(here.student, trainset=train, valset=val))
-
-
-def _ran_in_minibatch(
-    state: Any, trajectories: Any, scores: Any, candidate_idx: int, candidate: dict[str, str]
-) -> list[str]:
-    ran = [
-        name
-        for trajectory in trajectories
-        for predictor, _, _ in trajectory["trace"]
-        for name, text in candidate.items()
-        if text == predictor.signature.instructions
-    ]
-    return [random.choice(ran or list(candidate))]

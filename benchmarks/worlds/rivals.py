@@ -14,7 +14,7 @@ import logging
 import random
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import dspy
@@ -25,7 +25,7 @@ from .engine import SimulatedEngine, Written, make_lm
 from .trials import METRICS, Found, metric_of
 from .world import World
 
-__all__ = ["copro", "gepa", "mipro"]
+__all__ = ["Spent", "best_measured", "copro", "gepa", "mipro", "quiet", "ran_in_minibatch"]
 
 
 class Spent(BaseException):
@@ -98,30 +98,38 @@ class Setting:
 
     def measured(self) -> dict[str, str]:
         """For each mutation, the best mean of those with at least half as many rows as any."""
-        found = dict(self.world.seeds)
-        for name, measured in self._gains.items():
-            most = max(map(len, measured.values()), default=0)
-            means = {
-                text: float(np.mean(list(gains.values())))
-                for text, gains in measured.items()
-                if 2 * len(gains) >= most
-            }
-            found[name] = max(means, key=means.__getitem__, default=found[name])
-        return found
+        return best_measured(self._gains, self.world.seeds)
 
     def run(self, compiled: Callable[[], Any]) -> Found:
         """What an optimizer returns, or what it measured until it was stopped."""
         random.seed(self.seed)
         np.random.seed(self.seed)
-        with _quiet(), dspy.context(lm=self.lm):
+        with quiet(), dspy.context(lm=self.lm):
             try:
                 return Found(dict(compiled().mutation_templates))
             except Spent:
                 return Found(self.measured())
 
 
+def best_measured(
+    gains: Mapping[str, Mapping[str, Mapping[str, float]]], seeds: Mapping[str, str]
+) -> dict[str, str]:
+    """For each mutation, the text of the best mean among those with half as many rows as any."""
+    found = dict(seeds)
+    for name, texts in gains.items():
+        most = max(map(len, texts.values()), default=0)
+        means = {
+            text: float(np.mean(list(rows.values())))
+            for text, rows in texts.items()
+            if 2 * len(rows) >= most
+        }
+        found[name] = max(means, key=means.__getitem__, default=found[name])
+    return found
+
+
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
+    """Nothing is printed or logged, but errors that end the program."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     nowhere = io.StringIO()
@@ -193,16 +201,17 @@ def gepa(world: World, seed: int, calls: int, metric: str) -> Found:
     step = 1 + METRICS[metric] * (2 * 3 + n_val // len(world.seeds))
     tuner = dspy.GEPA(
         metric=score, reflection_lm=here.lm, max_metric_calls=100 * calls, num_threads=1,
-        component_selector=_ran_in_minibatch, seed=seed,
+        component_selector=ran_in_minibatch, seed=seed,
         gepa_kwargs={"stop_callbacks": [lambda state: world.calls + step > calls]},
     )  # fmt: skip
     rows, val = here.examples("train", 100), here.examples("val", n_val)
     return here.run(lambda: tuner.compile(world.student(), trainset=rows, valset=val))
 
 
-def _ran_in_minibatch(
+def ran_in_minibatch(
     state: Any, trajectories: Any, scores: Any, candidate_idx: int, candidate: dict[str, str]
 ) -> list[str]:
+    """For GEPA: a predictor that ran in the minibatch is changed."""
     ran = [
         name
         for trajectory in trajectories

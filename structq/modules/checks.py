@@ -288,7 +288,7 @@ class EvolveCheck:
             for text in (self.instruction, evolved, self.response)
         )
         words, theirs = list(content_words(said)), list(content_words(asked))
-        if not len(words) >= _MIN_COPIED_WORDS or len(words) < _COPIED * len(theirs):
+        if len(words) < max(_MIN_COPIED_WORDS, _COPIED * len(theirs)):
             return None
         if not set(theirs).issuperset(words) or set(theirs).issuperset(content_words(was)):
             return None

@@ -55,7 +55,7 @@ def without_derived(row: Mapping[str, Any]) -> Mapping[str, Any]:
 
     Responses and scores go only where that run wrote them: a best response stands beside them.
     """
-    if not isinstance(facts_of(row).get("calls"), list):
+    if not _is_ours(row):
         return row
     stale = {*_EVOLVED, *(_COMPARED if "best_response" in row else ())}
     kept = {name: value for name, value in row.items() if name not in stale}
@@ -63,8 +63,13 @@ def without_derived(row: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def without_score_facts(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A row to score, without what an earlier scoring says in its ``metadata``."""
-    return _without_facts(row, _SCORE_FACTS)
+    """A row to score, without what an earlier scoring of structq says in its ``metadata``."""
+    return _without_facts(row, _SCORE_FACTS) if _is_ours(row) else row
+
+
+def _is_ours(row: Mapping[str, Any]) -> bool:
+    """Whether a run of structq wrote the facts; others' may have the same names."""
+    return isinstance(facts_of(row).get("calls"), list)
 
 
 def _without_facts(row: Mapping[str, Any], names: Set[str]) -> Mapping[str, Any]:

@@ -341,9 +341,7 @@ class _Run:
         self.posterior = self.belief.update(self.pool.units)
         tried = self._tried(6)
         starts = [self.best, self.seed, *tried]
-        kinds = [
-            k for k, w in zip(self.posterior.kinds, self.posterior.weights, strict=True) if w > 0.02
-        ]
+        kinds = self.posterior.likely_kinds()
         made = [self._recombined(kind.effects(), starts) for kind in kinds]
         programs = [self.best, *made, *tried]
         found = programs[int(self.posterior.worths(programs, self.shares).argmax())]

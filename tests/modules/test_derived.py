@@ -146,6 +146,13 @@ def test_nothing_of_an_earlier_way_to_score_outlives_another_one(compared, modul
     assert done["best_response"] == done["responses"][-1]
 
 
+def test_facts_of_somebody_else_stay():
+    facts = {"n_tokens": 120, "sampled": "by hand", "source": "a book"}
+    row = {"instruction": "Why?", "responses": ["Air.", "Light.", "Dust."], "metadata": facts}
+    done = only(QualityScorer(lm=scripted(1, 2, 3)), row)
+    assert facts.items() <= done["metadata"].items()
+
+
 @pytest.mark.parametrize(
     ("row", "found"),
     [
