@@ -38,9 +38,27 @@ def compared(n_rows, seed=0, signal=1.0):
 def test_held_out_labels_are_predicted_better_than_by_base_rate_or_as_it_is(seed):
     found = fit_calibration(graded(300, seed), scale=(1, 6))
     scores = found.held_out_brier
-    assert found.method in ("isotonic", "ordinal")
     assert scores[found.method] < scores["base rate"]
     assert scores[found.method] < scores["uncalibrated"]
+
+
+def stepped(n_rows, seed=0):
+    """Labels of two steps, which no logistic curve follows."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(0, 10, n_rows)
+    right = rng.random(n_rows) < np.where(x < 1, 0.02, np.where(x < 9, 0.5, 0.98))
+    return [
+        Labelled(raw=[a], labels=Labels(values=(float(b),), kind="correct"))
+        for a, b in zip(x.tolist(), right.tolist(), strict=True)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_freer_curve_is_taken_where_many_labels_show_that_it_is_better(seed):
+    found = fit_calibration(stepped(1_500, seed))
+    assert found.method == "isotonic"
+    assert found.held_out_brier["isotonic"] < found.held_out_brier["ordinal"]
+    assert fit_calibration(graded(150, seed)).method == "ordinal"
 
 
 def test_the_curve_holds_on_rows_that_nobody_saw():
