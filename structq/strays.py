@@ -18,6 +18,8 @@ _CODE_LINE = re.compile(
     r"|</?[a-zA-Z][\w-]*(?: [^>]*)?>.*"
     r"|(?:SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE) .*"
     r"|(?=.*[(){}\[\]<>=\"']).*[;{}](?: *//.*)?"
+    r"|#!/.*|(?:echo|export|mkdir|chmod|sudo|cd|mv|cp|rm|find|grep) (?:.* )?"
+    r"(?:-\w|[\"'$/~]|\.[ /]).*(?<![.!?])"
     r"|[{}\])]+[;,]?)"
 )
 _LONGEST = 300

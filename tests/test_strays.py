@@ -15,6 +15,7 @@ CODE = {
     "html": "<html>\n<body><p>Hello</p></body>\n</html>",
     "sql": "SELECT name FROM people\nWHERE age > 3;",
     "json": '{\n"name": "Ann",\n"age": 3\n}',
+    "shell": '#!/bin/sh\nfind . -name "*.txt" -exec rm -f {} \\;\necho "All gone."',
     "loop": "for i in range(3):\n    print(i)",
     "imports": "import numpy as np\nfrom math import pi\narea = pi * 2",
 }
@@ -28,6 +29,7 @@ PROSE = {
     "money": "amount of tip = $6.65\namount with tip = $54.15",
     "keywords": "import taxes rose.\nreturn the form by May.\nclass begins at nine.",
     "another script": "首先，洗干净；\n然后（晾干）：\n最后折好。",
+    "commands": "find the key and go home.\necho is a nymph\ncd players are rare - now",
     "nothing": " \n\n",
 }
 
