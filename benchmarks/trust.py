@@ -7,12 +7,15 @@ apart. The last column is what a calibration is worth: Brier's score of the labe
 of curves on rows that they were not fitted to (five folds; a fold whose curve is refused has the
 base rate), or why there is none.
 
-    python benchmarks/trust.py [--lm smollm2 ...] [--scoring joint ...] [--rows N] [--store DIR]
+    python benchmarks/trust.py [--lm smollm2 ...] [--scoring joint ...] [--form json] [--rows N]
+        [--store DIR]
 
 N rows of each set are taken by a hash of their id (0: all), and twice as many where a row has one
-response. A likelihood is read once and divided by its tokens or not (sum, mean). Answers are kept
-under DIR: a table that was stopped goes on, and one of more rows sends only what is missing. The
-data is the folder that STRUCTQ_DATA names, or ``../shared/data``; nothing of it is shipped.
+response. A likelihood is read once and divided by its tokens or not (sum, mean). Of several LMs,
+such as one set of weights behind several engines (which ask alike in one form), each is held
+against the first. Answers are kept under DIR: a table that was stopped goes on, and one of more
+rows sends only what is missing. The data is the folder that STRUCTQ_DATA names, or
+``../shared/data``; nothing of it is shipped.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +38,7 @@ from structq.evaluation import Calibration, Judged, Labelled, fit_calibration, j
 from structq.journal import Journal
 from structq.runs.facts import answers_depend_on
 from structq.runs.judging import JudgedRows, judge_rows
+from structq.schemas import Form
 
 SETS: dict[str, str | None] = {
     "llmbar": "best",
@@ -64,22 +69,29 @@ def rows_of(folder: Path, name: str, n: int) -> list[Row]:
 
 
 def measure(
-    lm: str, way: str, name: str, rows: list[Row], kind: str | None, store: Path
-) -> Iterator[dict[str, Any]]:
-    scorer = structq.QualityScorer(lm=structq.lm(lm), **WAYS[way])
-    slug = f"{lm}-{way}-{name}".replace("/", "_")
+    lm: str, way: str, name: str, rows: list[Row], kind: str | None, store: Path,
+    form: Form | None,
+) -> Iterator[dict[str, Any]]:  # fmt: skip
+    scorer = structq.QualityScorer(lm=structq.lm(lm), form=form, **WAYS[way])
+    slug = "-".join([lm, way, *([form] if form else []), name]).replace("/", "_")
     started = time.monotonic()
     with Journal(store / f"{slug}.journal", answers_depend_on(scorer)) as journal:
         found = judge_rows(scorer, rows, kind=kind, group="group", journal=journal)
     seconds = time.monotonic() - started
-    readings = {way: found.rows}
+    readings, ids = {way: found.rows}, [identity(values) for values in found.values]
     if way == "likelihood":
         readings = {"likelihood, sum": found.rows, "likelihood, mean": divided(found)}
     for told, judged in readings.items():
         report = judge_report(judged, name=f"{lm}, {told}", cost=found.cost) if judged else {}
         yield {"set": name, "lm": lm, "way": told, "seconds": seconds, "report": report,
                "calibration": calibrated(map(labelled, judged)),
+               "values": {i: list(row.over_orders) for i, row in zip(ids, judged, strict=True)},
                "left_out": dict(found.left_out)}  # fmt: skip
+
+
+def identity(values: Mapping[str, Any]) -> str:
+    told = repr((values["instruction"], list(values["responses"])))
+    return sha256(told.encode()).hexdigest()[:16]
 
 
 def labelled(row: Judged) -> Labelled:
@@ -129,6 +141,30 @@ def squares(shares: Mapping[str, float], label: float, levels: Sequence[float]) 
     ]
 
 
+def agreement(results: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """How far each LM agrees with the first on the rows that both have scored, for each way."""
+    ways = dict.fromkeys(result["way"] for result in results)
+    for way in ways:
+        first, *others = [result for result in results if result["way"] == way]
+        for other in others:
+            mine, theirs = first["values"], other["values"]
+            both = [(mine[i], theirs[i]) for i in mine if i in theirs]
+            apart = [abs(a - b) for one, two in both for a, b in zip(one, two, strict=True)]
+            pairs = [same for one, two in both for same in same_order(one, two)]
+            if apart:
+                yield (
+                    f"  {way}: {other['lm']} beside {first['lm']}, {len(both)} rows: values apart "
+                    f"by {sum(apart) / len(apart):.4f} (most {max(apart):.4f}), "
+                    f"{sum(pairs)} of {len(pairs)} pairs in the same order"
+                )
+
+
+def same_order(one: Sequence[float], two: Sequence[float]) -> Iterator[bool]:
+    """Whether each pair of responses stands in the same order by both; ties are an order too."""
+    for i, j in combinations(range(len(one)), 2):
+        yield (one[i] > one[j]) - (one[i] < one[j]) == (two[i] > two[j]) - (two[i] < two[j])
+
+
 def lines(result: dict[str, Any]) -> Iterator[str]:
     report = result["report"]
     head = f"{result['set']:20} {result['lm']:10} {result['way']:17}"
@@ -146,11 +182,14 @@ def told(figures: dict[str, Any]) -> str:
     rho = "-" if figures["spearman"] is None else f"{figures['spearman']:+.2f}"
     if not figures["n_pairs"]:
         return f"{figures['n_rows']:5} {'one response a row':51} {rho}"
-    shown = [
-        f"{v:+.3f} ({lo:+.3f} to {hi:+.3f})" if signed else f"{v:.3f} ({lo:.3f} to {hi:.3f})"
-        for (v, lo, hi), signed in ((figures["accuracy"], False), (figures["minus_length"], True))
-    ]
-    return f"{figures['n_rows']:5} {shown[0]} {shown[1]} {rho}"
+    accuracy, paired = shown(figures["accuracy"], ".3f"), shown(figures["minus_length"], "+.3f")
+    return f"{figures['n_rows']:5} {accuracy} {paired} {rho}"
+
+
+def shown(figure: Sequence[float | None], form: str) -> str:
+    """A figure and its interval, which a single row does not have."""
+    value, low, high = ("-" if end is None else format(end, form) for end in figure)
+    return f"{value} ({low} to {high})"
 
 
 def main() -> None:
@@ -161,6 +200,7 @@ def main() -> None:
     parser.add_argument("--lm", nargs="+", default=["smollm2"])
     parser.add_argument("--scoring", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--form", choices=("json", "text"), help="else each LM's own")
     parser.add_argument("--rows", type=int, default=100)
     parser.add_argument("--store", type=Path, default=Path(".benchmarks/trust"))
     args = parser.parse_args()
@@ -174,12 +214,14 @@ def main() -> None:
     )
     with (args.store / "results.jsonl").open("a", encoding="utf8") as kept:
         for name in args.sets:
-            rows = rows_of(Path(args.data), name, args.rows)
+            rows, results = rows_of(Path(args.data), name, args.rows), list[dict[str, Any]]()
             for lm in args.lm:
                 for way in args.scoring:
-                    for result in measure(lm, way, name, rows, SETS[name], args.store):
+                    for result in measure(lm, way, name, rows, SETS[name], args.store, args.form):
                         kept.write(json.dumps(result) + "\n")
                         print(*lines(result), sep="\n", flush=True)
+                        results.append(result)
+            print(*agreement(results), sep="\n", end="", flush=True)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,10 @@ from .constraints import CHECKS
 __all__ = ["SETS", "Rows", "Store", "evolving_rows", "labelled_rows"]
 
 PROSE = ("vicuna80", "gpteacher_roleplay", "self_instruct_seed", "pandalm", "llmbar")
-SETS = {"adds": PROSE, "readable": PROSE, "constraints": ("ifeval",), "likelihood": PROSE}
+SETS = {
+    "adds": PROSE, "concise": PROSE, "readable": PROSE, "constraints": ("ifeval",),
+    "likelihood": PROSE,
+}  # fmt: skip
 LABELLED = ("llmbar", "hhh", "pandalm")
 Rows = list[dict[str, Any]]
 

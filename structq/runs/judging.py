@@ -202,6 +202,7 @@ class JudgeSample(_Sample):
             "first_wins_twice": found.first,
             "second_wins_twice": found.second,
             "same_winner": found.same,
+            "last_wins": sum(one < 0 and other < 0 for one, other in pairs),
             "lm_calls": run.gate.n_calls,
             "sentence": sentence + (f" ({failed} failed)" if failed else ""),
         }

@@ -1,3 +1,5 @@
+import pytest
+
 from structq.cli.console import summary_lines
 from structq.runs import Finished, Tally
 
@@ -14,6 +16,18 @@ def test_the_summary_has_only_lines_that_make_sense():
     assert "mean score" not in run
     assert {"responses scored", "mean score"} <= set(names(scores=[1, 2]))
     assert not any("score" in name for name in names(evolved_response="b"))
+
+
+@pytest.mark.parametrize(
+    ("compares", "rows", "told"), [(True, 11, True), (True, 0, False), (False, 11, False)]
+)
+def test_improvement_in_both_orders_stands_below_that_in_one(compares, rows, told):
+    tally = Tally(compares=compares)
+    tally.judge_check = {"rows": rows, "last_wins": 2, "sentence": "s"}
+    found = dict(summary_lines(tally))
+    assert found["judge check"] == "s"
+    expected = "2 of 11 rows" if told else None
+    assert found.get("the last evolution is better in both orders") == expected
 
 
 def test_the_summary_says_when_the_judge_wrote_what_it_judges():
