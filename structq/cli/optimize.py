@@ -39,7 +39,7 @@ class TuningSettings(Settings):
         description="What an evolution is worth: gain (to the judge), or, without one, adds, "
         "concise or readable:YEARS, or your own function of (example, prediction), which is run.",
     )
-    proposer: Annotated[list[str], Shown("auto|library|reflective|paraphrase")] = Field(
+    proposer: Annotated[list[str], Shown("auto|library|reflective|paraphrase|shorten")] = Field(
         default_factory=list,
         description="Who writes sentences, by default all that can; may be given several times.",
     )

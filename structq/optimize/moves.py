@@ -94,7 +94,8 @@ def _best_move(effects: Effects, inside: NDArray[np.bool_], most: int) -> tuple[
     if size <= most and len(one) > 1:
         both = total + slopes[:, None] + slopes[None, :]
         both += np.outer(sign, sign) * effects.together
-        two = effects.at(both, words + lengths[:, None] + lengths[None, :])
+        # Nothing can be left out twice: no text has fewer than no words.
+        two = effects.at(both, np.maximum(words + lengths[:, None] + lengths[None, :], 0.0))
         two[size + sign[:, None] + sign[None, :] > most] = -np.inf
         np.fill_diagonal(two, -np.inf)
         i, j = divmod(int(two.argmax()), len(one))

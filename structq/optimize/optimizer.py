@@ -19,7 +19,7 @@ from structq.modules.settings import check_seed
 from .budget import Budget, gate_of
 from .evaluator import Evaluator
 from .metric import UNKNOWN, as_metric
-from .proposers import Library, Paraphrase, Proposer, Reflective
+from .proposers import Library, Paraphrase, Proposer, Reflective, Shorten
 from .result import Optimization, Progress
 from .rows import TuningRows, tuning_rows
 from .search import template_search
@@ -35,8 +35,8 @@ _PROPOSERS: dict[str, Callable[[], Proposer]] = {
     "library": Library,
     "reflective": Reflective,
     "paraphrase": Paraphrase,
+    "shorten": Shorten,
 }
-_AUTO = ("library", "reflective", "paraphrase")
 
 
 class TemplateOptimizer(Teleprompter):  # type: ignore[misc]
@@ -55,9 +55,10 @@ class TemplateOptimizer(Teleprompter):  # type: ignore[misc]
         max_lm_calls: Most LM calls.
         max_seconds: When to end the search and go on to the verdict; the verdict's own time comes
             on top.
-        proposer: ``"library"`` (hand-written sentences, no LM), ``"reflective"`` and
-            ``"paraphrase"`` (an LM writes), several of them, or objects with a ``propose`` method.
-            ``"auto"``: all three; who earns more is asked more.
+        proposer: ``"library"`` (hand-written sentences, no LM), ``"shorten"`` (cuts the purpose
+            sentence, no LM), ``"reflective"`` and ``"paraphrase"`` (an LM writes), several of
+            them, or objects with a ``propose`` method. ``"auto"``: all; who earns more is asked
+            more.
         proposer_lm: Who writes, where a proposer asks one; by default the student's LM.
         seed: Fixes every draw.
         level: Of the test: how often, at most, texts that are no better may pass for better.
@@ -235,7 +236,7 @@ def _known_by(proposer: Proposer) -> str:
 
 def _check_proposers(proposer: Any) -> list[Proposer]:
     given = list(proposer) if isinstance(proposer, list | tuple) else [proposer]
-    given = [name for one in given for name in (_AUTO if one == "auto" else (one,))]
+    given = [name for one in given for name in (_PROPOSERS if one == "auto" else (one,))]
     if not given:
         raise InputError("proposer: there is none (at least one is needed)", field="proposer")
     return [_check_proposer(one) for one in given]

@@ -2,6 +2,7 @@
 
 from .brief import EVOLVING, Brief, Case, Proposals, Proposer, Whole, Worth
 from .library import Library
+from .shorten import Shorten
 from .writers import Paraphrase, Reflective
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Proposals",
     "Proposer",
     "Reflective",
+    "Shorten",
     "Whole",
     "Worth",
 ]

@@ -8,6 +8,7 @@ from structq.optimize.proposers import (
     Library,
     Paraphrase,
     Reflective,
+    Shorten,
     Whole,
     Worth,
 )
@@ -68,6 +69,28 @@ def test_one_sentence_is_said_in_other_words_and_the_rest_stays():
     [prompt], texts = drive(Paraphrase().propose(two), "Be kind.")
     assert '"Be warm."' in prompt
     assert texts == ["Be short. Be kind."]
+
+
+@pytest.mark.parametrize(
+    ("purpose", "cuts"),
+    [
+        ("Rewrite it with depth: add why.", ["Rewrite it.", "Rewrite it with depth."]),
+        ("Rewrite it, and do so well.", ["Rewrite it."]),
+        ("Improve the text so that anybody reads it.", ["Improve the text."]),
+        ("改写这个回答，使它更有帮助。", ["改写这个回答。"]),
+        ("Rewrite the response.", []),
+        ("Better: say why.", []),
+        ("", []),
+    ],
+)  # fmt: skip
+def test_a_purpose_is_cut_after_its_clauses(purpose, cuts):
+    brief = replace(BRIEF, purpose=purpose)
+    found = [
+        text for seed in range(4)
+        for text in drive(Shorten().propose(replace(brief, seed=seed)))[1]
+    ]  # fmt: skip
+    assert {*found} == {*cuts}
+    assert all(isinstance(text, Whole) for text in found)
 
 
 def test_the_library_writes_what_was_not_tried():
