@@ -85,7 +85,8 @@ def measure(
         report = judge_report(judged, name=f"{lm}, {told}", cost=found.cost) if judged else {}
         yield {"set": name, "lm": lm, "way": told, "seconds": seconds, "report": report,
                "calibration": calibrated(map(labelled, judged)),
-               "values": {i: list(row.over_orders) for i, row in zip(ids, judged, strict=True)},
+               "values": {i: list(row.over_orders) for i, row in zip(ids, judged, strict=True)
+                          if row.measured},
                "left_out": dict(found.left_out)}  # fmt: skip
 
 

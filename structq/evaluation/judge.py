@@ -48,16 +48,28 @@ class Judged:
     """A part of the data that is reported apart as well."""
 
     @property
+    def measured(self) -> bool:
+        """Whether there is more than the most probable label, in each order that was asked."""
+        return self.means is not None and (self.turned is None or self.turned.measured)
+
+    @property
     def best(self) -> Values:
         """The finest values that there are."""
-        return self.modes if self.means is None else self.means
+        return self.modes if self.means is None or not self.measured else self.means
+
+    @property
+    def turned_back(self) -> Values | None:
+        """The same of the opposite order, where it was asked: means beside means alone."""
+        if self.turned is None:
+            return None
+        return self.turned.best if self.measured else self.turned.modes
 
     @property
     def over_orders(self) -> Values:
         """The mean over both orders, where both were asked."""
-        if self.turned is None:
+        if (back := self.turned_back) is None:
             return self.best
-        return [(one + other) / 2 for one, other in zip(self.best, self.turned.best, strict=True)]
+        return [(one + other) / 2 for one, other in zip(self.best, back, strict=True)]
 
 
 @dataclass(kw_only=True)
@@ -129,40 +141,57 @@ def judge_report(
         ``raw value`` where scores are ranks) and
         of the baselines (``length``, ``first``), each with ``accuracy`` and its paired difference
         to length and to chance as ``[value, low, high]`` (95 % bootstraps over rows); ``groups``
-        the same for the best reading of each part of the data; ``order``, ``calibration`` and
-        ``warnings``.
+        the same for the best reading of each part of the data; ``unmeasured``: rows without a
+        mean, which the readings of means leave out; ``order``, ``calibration`` and ``warnings``.
     """
-    readings: dict[str, Callable[[Judged], Values]] = {"mode": lambda row: row.modes}
-    if all(row.means is not None for row in rows):
-        # Ranks say no more than the values that they are the ranks of.
-        if all(row.distributions is None for row in rows):
-            readings = {"raw value": lambda row: row.best}
-        else:
-            readings["mean"] = lambda row: row.best
-    if all(row.turned is not None for row in rows):
-        readings["mean over orders"] = lambda row: row.over_orders
-    last = readings[list(readings)[-1]]
-    figures = {what: _Figures(rows=rows, scores=read).report() for what, read in readings.items()}
+    readings = _readings(rows)
+    chosen, last = list(readings.values())[-1]
+    figures = {
+        what: _Figures(rows=some, scores=read).report() for what, (some, read) in readings.items()
+    }
     baselines = {
         "length": _Figures(rows=rows, scores=lambda row: [float(n) for n in row.lengths]).report(),
         "first": _Figures(
             rows=rows, scores=lambda row: [-float(i) for i in range(len(row.lengths))]
         ).report(),
     }
-    groups = {row.group for row in rows if row.group}
+    groups = {row.group for row in chosen if row.group}
     return {
         "name": name,
         "figures": figures,
         "baselines": baselines,
         "groups": {
-            group: _Figures(rows=[row for row in rows if row.group == group], scores=last).report()
+            group: _Figures(
+                rows=[row for row in chosen if row.group == group], scores=last
+            ).report()
             for group in sorted(groups)
         },
+        "unmeasured": sum(not row.measured for row in rows),
         "order": _order(rows),
         "calibration": _calibration(rows),
         "cost": dict(cost or {}),
         "warnings": judge_warnings(rows),
     }
+
+
+def _readings(
+    rows: Sequence[Judged],
+) -> dict[str, tuple[Sequence[Judged], Callable[[Judged], Values]]]:
+    """The rows that can be read in each way, and how; a row without a mean costs itself alone."""
+    measured = [row for row in rows if row.measured]
+    known = measured or rows
+    found: dict[str, tuple[Sequence[Judged], Callable[[Judged], Values]]] = {
+        "mode": (rows, lambda row: row.modes)
+    }
+    if measured:
+        # Ranks say no more than the values that they are the ranks of.
+        if all(row.distributions is None for row in measured):
+            found = {"raw value": (measured, lambda row: row.best)}
+        else:
+            found["mean"] = (measured, lambda row: row.best)
+    if all(row.turned is not None for row in known):
+        found["mean over orders"] = (known, lambda row: row.over_orders)
+    return found
 
 
 def _order(rows: Sequence[Judged]) -> dict[str, Any] | None:
@@ -184,9 +213,10 @@ def _order(rows: Sequence[Judged]) -> dict[str, Any] | None:
 
 def _both_orders(row: Judged) -> tuple[float, float] | None:
     """The first and the last response: their difference as they stood, then the other way round."""
-    if row.turned is None or len(row.modes) < 2:
+    back = row.turned_back
+    if back is None or len(row.modes) < 2:
         return None
-    return row.best[0] - row.best[-1], row.turned.best[0] - row.turned.best[-1]
+    return row.best[0] - row.best[-1], back[0] - back[-1]
 
 
 def _calibration(rows: Sequence[Judged]) -> dict[str, Any] | None:

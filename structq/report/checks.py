@@ -57,6 +57,8 @@ def _sentence(judge: Mapping[str, Any]) -> str:
         f"{judge['name']} agrees with the labels in {_interval(figures['accuracy'])} of "
         f"{figures['n_pairs']:,} pairs ({reading}); chance would in 0.5"
     )
+    if unmeasured := judge.get("unmeasured"):
+        said += f" ({unmeasured:,} rows without a mean are left out)"
     for name, found in judge["baselines"].items():
         if found["accuracy"][0] is not None:
             told = f"{_BASELINES.get(name, name)} in {number(found['accuracy'][0])}"
