@@ -1,5 +1,6 @@
 """A GGUF file opened by its path, next to structq's own engine with the same weights."""
 
+import re
 import sys
 
 import pytest
@@ -27,6 +28,13 @@ def test_scores_and_distributions_are_those_of_our_own_engine(gguf):
     # Its attention works in half precision.
     assert theirs.score_distributions[0] == pytest.approx(ours.score_distributions[0], abs=2e-2)
     assert len(theirs.scores) == 3
+
+
+@pytest.mark.parametrize("form", ["json", "compact"])
+def test_scores_have_the_layout_that_the_prompt_shows(gguf, form):
+    scorer = structq.QualityScorer(lm=structq.lm(f"llamacpp:{gguf}"), scale=(1, 6), form=form)
+    (call,) = scorer(**ROW).metadata["calls"]
+    assert re.fullmatch(r'\{"scores": ?\[\d, ?\d, ?\d\]\}', call["raw_output"])
 
 
 def test_one_server_serves_a_file_and_a_saved_lm_finds_it(gguf):

@@ -1,8 +1,9 @@
 """A GGUF file in this process: llama.cpp's own server, from a wheel that needs no compiler.
 
 llama-cpp-python has no batch: its rows would wait for each other. The server has, and is asked like
-any other (`backends.servers`): it gets a strict schema, obeys it by a grammar, and shows the
-log probabilities from which scores are measured. It listens on loopback alone, at a free port.
+any other (`backends.servers`): it gets a strict schema, or for scores a grammar, so that their
+layout is not the LM's to choose, and shows the log probabilities from which scores are measured. It
+listens on loopback alone, at a free port.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ class LlamaCppLM(ServerLM):
         InputError: No such file, not a GGUF file that llama.cpp can serve, or the package for it is
             missing.
     """
+
+    _grammars = True
 
     def __init__(
         self,

@@ -42,7 +42,7 @@ class Server:
 
 
 # vLLM refuses more than --max-logprobs, which is 20 unless set. vLLM V1 and SGLang mask the logits
-# before they take log probabilities; llama.cpp's are those of the LM itself.
+# before they take log probabilities; llama.cpp shows as many as it is asked for, of the LM itself.
 SERVERS: Mapping[str, Server] = {
     "vllm": Server(
         address="http://127.0.0.1:8000/v1",
@@ -59,7 +59,7 @@ SERVERS: Mapping[str, Server] = {
     ),
     "llamacpp-server": Server(
         address="http://127.0.0.1:8080/v1",
-        top_logprobs=20,
+        top_logprobs=100,
         logprobs_masked=False,
         lists_models=False,
         extras=_SAMPLING | {"chat_template_kwargs"},

@@ -61,6 +61,8 @@ class ServerLM(dspy.LM):  # type: ignore[misc]
         InputError: The spec, the address or an option is wrong.
     """
 
+    _grammars = False
+
     def __init__(
         self,
         spec: str,
@@ -103,6 +105,7 @@ class ServerLM(dspy.LM):  # type: ignore[misc]
                 extras={dict(server.names or {}).get(n, n): v for n, v in extras.items()},
                 body=self.connection["extra_body"] or {},
                 native="num_ctx" in extras,
+                grammars=self._grammars,
                 reasoning=self.connection["reasoning"],
                 key=api_key or (os.environ.get(server.key_variable or "") or None),
                 headers=dict(extra_headers or {}),

@@ -14,6 +14,7 @@ from dspy import lm15
 from dspy.lm15 import Message, Request, Response, TokenLogprob, TopLogprob, Usage
 
 from structq.engines.backends.servers.faults import fault_within, masked
+from structq.engines.backends.servers.layout import one_line
 from structq.engines.backends.servers.reading import read_body, read_of, text_read
 from structq.engines.canonical import turns_of
 from structq.errors import shorten
@@ -45,6 +46,8 @@ class Wire:
     """What the caller wants in every request; wins over all else."""
     native: bool = False
     """Ollama's own wire, for what its OpenAI one does not carry."""
+    grammars: bool = False
+    """Takes a grammar of llama.cpp in the place of a schema, so that answers have one layout."""
     reasoning: Reasoning = "drop"
     """See there."""
     key: str | None = None
@@ -91,6 +94,8 @@ class Wire:
             return {"format": wanted.get("schema", "json")}
         if wanted.get("type") != "json_schema":
             return {"response_format": dict(wanted)}
+        if self.grammars and (grammar := one_line(wanted["schema"])) is not None:
+            return {"grammar": grammar}
         schema = {
             "name": wanted.get("name") or "answer",
             "schema": wanted["schema"],
