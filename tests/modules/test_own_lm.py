@@ -231,17 +231,17 @@ def test_a_file_chooses_no_lm(foreign, own, mine, tmp_path, caplog):
     assert ("not taken over" in caplog.text) == isinstance(foreign, dict)
 
 
-@pytest.mark.parametrize("lm", ["nano", structq.lm("nano")], ids=["by name", "opened"])
+@pytest.mark.parametrize("named", [str, structq.lm], ids=["by name", "opened"])
 @pytest.mark.parametrize("make", [EvolQuality, QualityScorer, EvolveAndScore])
-def test_a_module_is_pickled_after_a_call(make, lm):
-    program, inputs = make(lm=lm), ASK if make is QualityScorer else ROW
+def test_a_module_is_pickled_after_a_call(make, named):
+    program, inputs = make(lm=named("nano")), ASK if make is QualityScorer else ROW
     before = program(**inputs)
     assert pickle.loads(cloudpickle.dumps(program))(**inputs).toDict() == before.toDict()
 
 
-@pytest.mark.parametrize("lm", ["nano", structq.lm("nano")], ids=["by name", "opened"])
-def test_a_whole_program_is_saved_after_a_call(lm, tmp_path):
-    program = EvolQuality(lm=lm)
+@pytest.mark.parametrize("named", [str, structq.lm], ids=["by name", "opened"])
+def test_a_whole_program_is_saved_after_a_call(named, tmp_path):
+    program = EvolQuality(lm=named("nano"))
     before = program(**ROW).evolved_response
     program.save(tmp_path / "program", save_program=True)
     again = dspy.load(str(tmp_path / "program"), allow_pickle=True)
