@@ -9,7 +9,11 @@ all.
 
     python benchmarks/optimize_real.py --data DIR [--metrics adds ...] [--methods structq ...]
         [--calls 600] [--seeds 0 1 2] [--store FILE]
+    python benchmarks/optimize_real.py --texts TEXT ... --data DIR [--metrics adds ...]
     python benchmarks/optimize_real.py --criteria --data DIR
+
+TEXT takes the place of each template, which "{template}" in it stands for: what texts of one's own
+are worth, on the rows to tune with.
 
 Each finished run and each held-out row is a line of the store, and answers of the LM are kept
 beside it: what was stopped goes on. Of the data nothing is shipped.
@@ -149,6 +153,39 @@ def compare(lm: dspy.LM, options: argparse.Namespace) -> Iterator[str]:
             yield from _texts(runs)
 
 
+def by_hand(lm: dspy.LM, options: argparse.Namespace) -> Iterator[str]:
+    """What texts that were not searched for are worth, beside the defaults; and what fails."""
+    store, answers = Store(options.store), Answers(options.store.with_suffix(".answers"))
+    defaults = structq.EvolQuality().mutation_templates
+    given = {"lm": options.lm, "growth": options.growth}
+    for name in options.metrics:
+        rows, _ = evolving_rows(options.data, name, options.words, options.rows)
+        base: list[float] = []
+        for text in ("{template}", *options.texts):
+            templates = {key: text.replace("{template}", own) for key, own in defaults.items()}
+            values = held_out(name, templates, rows, counted(lm, answers), store, given)
+            base = base or values
+            mean, low, high = interval(np.asarray(values) - np.asarray(base))
+            yield (
+                f"{name:11} {fmean(values):.3f} {mean:+.3f} ({low:+.3f} to {high:+.3f}) "
+                f"{failures(name, templates, rows, store, given)} {text}"
+            )
+
+
+def failures(
+    name: str, templates: Mapping[str, str], rows: Rows, store: Store, given: Mapping[str, Any]
+) -> str:
+    """How many of the rows failed, and how many of them because nothing had changed."""
+    marks = {sha256(text.encode()).hexdigest()[:12] for text in templates.values()}
+    here, ids = {"metric": name, **given}.items(), {row["id"] for row in rows}
+    told = [
+        one["failure"] for one in store.known.values()
+        if "failure" in one and here <= one["of"].items()
+        and one["of"]["template"] in marks and one["of"]["row"] in ids
+    ]  # fmt: skip
+    return f"{len(told)} failed, {sum('unchanged' in one for one in told)} unchanged:"
+
+
 def _line(name: str, method: str, base: list[float], tuned: list[list[float]], runs: Rows) -> str:
     each = [fmean(values) - fmean(base) for values in tuned]
     mean, low, high = interval(np.mean(tuned, axis=0) - np.asarray(base))
@@ -226,6 +263,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--growth", type=float, default=2.0, help="max_growth of the student")
     parser.add_argument("--max-tokens", type=int, default=160)
     parser.add_argument("--lm-option", nargs="*", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--texts", nargs="+", help="instead: what texts of your own are worth")
     parser.add_argument("--criteria", action="store_true", help="a scorer's criteria instead")
     parser.add_argument(
         "--store", type=Path, default=Path(".benchmarks/optimize_real/results.jsonl")
@@ -236,7 +274,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     told_lm = {"max_tokens": options.max_tokens, "lm_option": options.lm_option}
     lm = structq.lm(options.lm, **lm_options(told_lm, seed=0))
-    for line in (criteria if options.criteria else compare)(lm, options):
+    job = criteria if options.criteria else by_hand if options.texts else compare
+    for line in job(lm, options):
         print(line, flush=True)
 
 

@@ -117,6 +117,23 @@ def test_the_table_tells_every_method_and_goes_on(
     assert len(engine.requests) == n_asked
 
 
+def test_texts_of_ones_own_are_measured_beside_the_defaults(
+    script: Any, engine: Any, data: Path, tmp_path: Path, capsys: Any
+) -> None:
+    store = tmp_path / "results.jsonl"
+    texts = [f"{{template}} {GOOD}", "Rewrite the response."]
+    run(script, data, store, "--metrics", "adds", *FEW, "--texts", *texts)
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split(": ", 1)[1] for line in told] == ["{template}", *texts]
+    differences = [float(line.split()[2]) for line in told]
+    assert differences[0] == differences[2] == 0
+    assert differences[1] > 0.3
+    assert all("0 failed, 0 unchanged" in line for line in told)
+    tuning, _ = script.evolving_rows(data, "adds", (12, 45), 20)
+    records = [json.loads(line) for line in store.read_text().splitlines()]
+    assert {one["of"]["row"] for one in records} == {one["id"] for one in tuning}
+
+
 def test_rows_are_held_out_by_their_ids(script: Any, data: Path) -> None:
     for metric in script.SETS:
         tuning, rest = script.evolving_rows(data, metric, (5, 40), 30)

@@ -92,7 +92,7 @@ def _facts(judge: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     figures = list(judge["figures"].values())[-1]
     yield "rows, pairs", f"{figures['n_rows']:,}, {figures['n_pairs']:,}"
     if judge["unmeasured"]:
-        yield "without a mean", f"{judge['unmeasured']:,} rows: their label alone is known"
+        yield "left out: no mean", f"{judge['unmeasured']:,}"
     for group, part in judge["groups"].items():
         if part["n_pairs"]:
             yield (

@@ -141,8 +141,9 @@ def judge_report(
         ``raw value`` where scores are ranks) and
         of the baselines (``length``, ``first``), each with ``accuracy`` and its paired difference
         to length and to chance as ``[value, low, high]`` (95 % bootstraps over rows); ``groups``
-        the same for the best reading of each part of the data; ``unmeasured``: rows without a
-        mean, which the readings of means leave out; ``order``, ``calibration`` and ``warnings``.
+        the same for the best reading of each part of the data; ``unmeasured``: rows that this
+        reading leaves out, as they have no mean where others do; ``order``, ``calibration`` and
+        ``warnings``.
     """
     readings = _readings(rows)
     chosen, last = list(readings.values())[-1]
@@ -166,7 +167,7 @@ def judge_report(
             ).report()
             for group in sorted(groups)
         },
-        "unmeasured": sum(not row.measured for row in rows),
+        "unmeasured": len(rows) - len(chosen),
         "order": _order(rows),
         "calibration": _calibration(rows),
         "cost": dict(cost or {}),

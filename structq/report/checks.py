@@ -55,10 +55,8 @@ def _sentence(judge: Mapping[str, Any]) -> str:
         return f"{judge['name']} has no pair to be held against the labels."
     said = (
         f"{judge['name']} agrees with the labels in {_interval(figures['accuracy'])} of "
-        f"{figures['n_pairs']:,} pairs ({reading}); chance would in 0.5"
+        f"{figures['n_pairs']:,} pairs ({reading}{_left_out(judge)}); chance would in 0.5"
     )
-    if unmeasured := judge.get("unmeasured"):
-        said += f" ({unmeasured:,} rows without a mean are left out)"
     for name, found in judge["baselines"].items():
         if found["accuracy"][0] is not None:
             told = f"{_BASELINES.get(name, name)} in {number(found['accuracy'][0])}"
@@ -67,6 +65,11 @@ def _sentence(judge: Mapping[str, Any]) -> str:
     return (
         f"{said}. {str(order['sentence']).capitalize()}." if order.get("sentence") else f"{said}."
     )
+
+
+def _left_out(judge: Mapping[str, Any]) -> str:
+    unmeasured = judge.get("unmeasured")
+    return f", without {unmeasured:,} rows that have no mean" if unmeasured else ""
 
 
 def _plot(named: Named, mark: str) -> Markup:

@@ -239,16 +239,22 @@ def test_which_is_better_has_no_mean(check, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("score", "told"),
-    [("good", "changes no winner in 40 rows"), ("place", "position alone: the first response")],
+    ("score", "told", "same", "last"),
+    [
+        ("good", "changes no winner in 40 rows", 40, True),
+        ("place", "position alone: the first response", 0, False),
+    ],
 )
-def test_a_run_says_whether_the_order_decides(check, tmp_path, score, told):
+def test_a_run_says_whether_the_order_decides(check, tmp_path, score, told, same, last):
     options = ["-o", str(tmp_path / "o.jsonl"), "--summary", str(tmp_path / "s.json")]
     done = check(*options, "--judge-check", "40", command="score", score=score)
     assert done.exit_code == 0, done.output
     assert told in one_line(done)
     found = json.loads((tmp_path / "s.json").read_text())
     assert found["judge_check"]["rows"] == found["judge_check"]["lm_calls"] == 40
+    assert found["judge_check"]["same_winner"] == same
+    assert 0 <= found["judge_check"]["last_wins"] <= same
+    assert bool(found["judge_check"]["last_wins"]) is last
     assert found["lm_calls"] == 76
 
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from structq.errors import BudgetExceededError, InputError
-from structq.optimize.proposers import Library, Paraphrase, Reflective
+from structq.optimize.proposers import Library, Paraphrase, Reflective, Shorten
 from structq.optimize.search import SearchSettings
 from structq.optimize.trials import Answers, Ask, Evaluate
 
@@ -33,6 +33,15 @@ def test_every_template_keeps_its_purpose_sentence():
     finding = run(lm=FakeLM())
     for name, text in finding.best.items():
         assert text.startswith(SEED[name])
+
+
+def test_a_purpose_that_costs_more_than_it_gives_is_cut():
+    seed = {"depth": "Rewrite it with depth: shout every word.", "detail": "Rewrite it, in short."}
+    lm = FakeLM({"shout every word": -0.4, "Rewrite it": 0.0})
+    finding = run(600, lm=lm, templates=seed, proposers=[Shorten()])
+    assert finding.verdict.accepted
+    assert "shout" not in finding.chosen["depth"]
+    assert finding.chosen["depth"].startswith("Rewrite it")
 
 
 def test_harmful_proposals_leave_the_seed():

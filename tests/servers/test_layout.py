@@ -6,7 +6,6 @@ import pytest
 
 import structq
 from structq.engines.backends.servers.layout import one_line
-from structq.engines.backends.servers.wire import Wire
 from tests.servers.fake_server import serving
 
 TWO = {"type": "array", "items": {"enum": [1, 2]}, "minItems": 2, "maxItems": 2}
@@ -62,7 +61,3 @@ def test_a_grammar_takes_the_place_of_the_schema(takes, sent, monkeypatch):
         found = structq.QualityScorer(lm=lm)(instruction="Name a prime.", responses=["7", "9"])
     assert found.scores == [2.0, 1.0]
     assert {"grammar", "response_format"} & server.requests[0].keys() == {sent}
-
-
-def test_no_grammar_is_the_default():
-    assert not Wire(model="m").grammars
