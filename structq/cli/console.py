@@ -145,7 +145,7 @@ def _of_the_judge(tally: Tally) -> Iterator[tuple[str, str]]:
     if tally.judge_check is not None:
         if tally.compares and tally.judge_check["rows"]:
             won = "{last_wins} of {rows} rows".format(**tally.judge_check)
-            yield "the last evolution is better in both orders", won
+            yield "better in both orders", won
         yield "judge check", tally.judge_check["sentence"]
     found = tally.calibrated or {}
     if mean := found.get("mean"):

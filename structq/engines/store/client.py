@@ -97,8 +97,10 @@ def _environment(scratch: Path) -> dict[str, str]:
     # What the client leaves behind when it is killed goes with our own temporary folder. And a
     # rule that nothing be installed outside a virtual environment is not broken here.
     own = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(scratch))
-    # Nor is a pip.py run that happens to lie in the working folder (Python 3.11 and later).
-    return {**os.environ, **own, "PIP_REQUIRE_VIRTUALENV": "0", "PYTHONSAFEPATH": "1"}
+    # Nor is a pip.py run that happens to lie in the working folder (Python 3.11 and later). What a
+    # client of Python says of an error stands where it said it, and not before all that it printed.
+    python = {"PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
+    return {**os.environ, **own, **python, "PIP_REQUIRE_VIRTUALENV": "0"}
 
 
 def _run(
