@@ -24,7 +24,7 @@ MAX_SENTENCES = 24
 
 # "The answer is:", and nothing behind it: a label, and no instruction.
 _LABEL = re.compile(r"[^\n]*[:,;：，；、]\s*\Z")
-_FIELD = re.compile(r"\{[{%#]|[}%#]\}|<(?:PROMPT|RESPONSE)>|<\|", re.IGNORECASE)
+_FIELD = re.compile(r"\{[{%#]|[}%#]\}|\{[a-z_]\w*\}|<(?:PROMPT|RESPONSE)>|<\|", re.IGNORECASE)
 
 # Who decides how good a response is, what is given for it, and what one does to get that.
 _JUDGE = r"(?:scorer|grader|judge|evaluator|rater|assessor|examiner|reviewer|marker)s?"
@@ -116,7 +116,11 @@ _STATED = re.compile(
     r"|(?:^|[.!?:] |^[\"'])(?:the|this|your) (?:(?:rewritten|evolved|new) )?"
     rf"(?:{_TEXT}|example|question|instruction|sentence) "
     r"(?:is|was|has|had|does|did|demonstrates?|provides?|shows?|to the question)\b(?!:)"
-    r"(?!.{0,60}\b(?:if|when|where|that)\b)",
+    r"(?!.{0,60}\b(?:if|when|where|that)\b)"
+    rf"|(?:^|[.!?:\"'] )(?:the|this|your) (?:{_TEXT}|result|task) (?:of this task )?"
+    r"is (?:to add|not only)\b"
+    r"|(?:^|[.!?:\"'] )this is (?:an?|the) (?:\w+[ ,]+){0,5}?"
+    r"(?:way|example|version|instruction|sentence|statement|question)\b",
     re.IGNORECASE,
 )
 _CLAIM = re.compile(

@@ -1,6 +1,7 @@
-"""The best text that known sentences can make, under given effects; knows nothing of trials.
+"""A better text that known sentences can make, under given effects; knows nothing of trials.
 
-Sentences are added, left out, exchanged, or added two at a time, until none of that helps.
+Sentences are added, left out, exchanged, or added two at a time, as long as that helps; but no more
+than a few moves are made from a text that is known: effects that hold near it may not hold far off.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 __all__ = ["Effects", "recombine"]
 
 Floats = NDArray[np.float64]
+
+_N_MOVES = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +56,7 @@ class Effects:
 def recombine(
     effects: Effects, starts: Iterable[Sequence[int]], *, max_sentences: int
 ) -> tuple[int, ...]:
-    """The best set of sentences that is found from any of the starts, ascending."""
+    """The best set of sentences that is found near any of the starts, ascending."""
     best: tuple[int, ...] = ()
     worth = -np.inf
     for start in starts:
@@ -64,14 +67,15 @@ def recombine(
 
 
 def _climb(effects: Effects, start: Sequence[int], most: int) -> tuple[int, ...]:
-    n = len(effects.alone)
-    inside = np.zeros(n, dtype=bool)
+    inside = np.zeros(len(effects.alone), dtype=bool)
     inside[list(start)] = True
-    # Each move raises the worth, so this ends; the bound is for effects that are not numbers.
-    for _ in range(4 * n + 8):
+    n_moves = 0
+    # What is too long is shortened first, however many moves that takes.
+    while n_moves < _N_MOVES or inside.sum() > most:
         move = _best_move(effects, inside, most)
         if not move:
             break
+        n_moves += inside.sum() <= most
         inside[list(move)] ^= True
     return tuple(int(i) for i in np.flatnonzero(inside))
 

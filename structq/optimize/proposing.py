@@ -113,7 +113,7 @@ class Writers:
         self._shared, self._most, self._history, self._task = shared, most, history, task
         self._asked = np.zeros(len(proposers))
         self._admitted = np.zeros(len(proposers))
-        self._seen: set[tuple[int, Units]] = set()
+        self._seen: set[tuple[tuple[int, Units], ...]] = set()
 
     def propose(
         self,
@@ -166,15 +166,18 @@ class Writers:
             self._history.append(f"{account.spent} calls: refused a text that {proposal.refusal}")
             return None
         if isinstance(text, Whole):
-            units = self._pool.add([text], who + 1, head_of=part)
+            # What several purposes begin with can stand for each of them.
+            parts = (self._pool.begun_by(text) if self._shared else []) or [part]
+            new = {p: self._pool.add([text], who + 1, head_of=p) for p in parts}
         else:
             units = self._pool.add(proposal.sentences, who + 1)[: self._most]
-        where = -1 if self._shared and not isinstance(text, Whole) else part
-        if not units or (where, units) in self._seen:
+            new = dict.fromkeys(range(len(best)) if self._shared else [part], units)
+        key = tuple(new.items())
+        if not all(new.values()) or key in self._seen:
             self._history.append(f"{account.spent} calls: a text is not new")
             return None
-        self._seen.add((where, units))
-        program = tuple(units if where in (-1, p) else own for p, own in enumerate(best))
+        self._seen.add(key)
+        program = tuple(new.get(p, own) for p, own in enumerate(best))
         if not renders(self._pool, program):
             return None
         self._admitted[who] += 1

@@ -2,7 +2,7 @@
 
 - The calls of the test are kept back. Until the rest is spent:
   - ask proposers for texts (who earned more is asked more);
-  - try the best text, new texts and what may be better, all on the same rows;
+  - try the best text, new texts and what may be better, short and long, all on the same rows;
   - believe what the evidence supports (``belief``);
   - the best is the program of the highest expected gain.
 - Leave out of the best whatever is not shown to help.
@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from statistics import NormalDist
+from statistics import NormalDist, fmean
 
 import numpy as np
 
@@ -34,6 +34,8 @@ __all__ = ["SearchSettings", "template_search"]
 
 _FEW = 1_500
 _MOST_IDLE = 3
+_SIZE_SD = 0.3
+"""What lengths may be worth, as a prior, in units of the noise of a trial."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +170,7 @@ class _Run:
             most=settings.max_sentences, history=self.history, task=task,
         )  # fmt: skip
         self.fresh: list[Program] = []
+        self.sizes = Sizes(settings.max_sentences)
         self.posterior = self.belief.update(self.pool.units)
 
     def take_known(self, number: int, cell: Sequence[tuple[str, str, float]]) -> None:
@@ -291,7 +294,8 @@ class _Run:
         tried = self._tried(12)
         surprise = self.posterior.surprise()
         for values in self.posterior.draw(self.rng, max(wanted, 0)):
-            made = self._recombined(values.effects(), [self.best])
+            size = self.sizes.draw(self.rng, self.posterior.noise)
+            made = self._recombined(values.effects(), [self.best, self.seed], size)
             options = [made, *tried]
             worths = values.worths(options, self.shares)
             worths[0] += surprise * abs(self.rng.normal()) * (made not in tried)
@@ -327,12 +331,13 @@ class _Run:
             found.append(tuple(units if p in places else own for p, own in enumerate(self.best)))
         return found
 
-    def _recombined(self, effects: Sequence[Effects], starts: Sequence[Program]) -> Program:
+    def _recombined(
+        self, effects: Sequence[Effects], starts: Sequence[Program], most: int
+    ) -> Program:
         found: list[Units] = []
         for part, own in enumerate(effects):
             # What is best for one text is nearly that for the next.
             begin = [found[-1]] if found and len(self.groups) > 1 else [s[part] for s in starts]
-            most = self.settings.max_sentences
             found.append(recombine(own, dict.fromkeys(begin), max_sentences=most))
         return tuple(found)
 
@@ -342,7 +347,8 @@ class _Run:
         tried = self._tried(6)
         starts = [self.best, self.seed, *tried]
         kinds = self.posterior.likely_kinds()
-        made = [self._recombined(kind.effects(), starts) for kind in kinds]
+        most = self.settings.max_sentences
+        made = [self._recombined(kind.effects(), starts, most) for kind in kinds]
         programs = [self.best, *made, *tried]
         found = programs[int(self.posterior.worths(programs, self.shares).argmax())]
         if found != self.best and renders(self.pool, found):
@@ -417,8 +423,11 @@ class _Run:
                 Observation(pieces=p, gain=outcomes[t].gain, original=outcomes[t].original)
                 for t, p in cell.items()
             ])  # fmt: skip
+            mean = fmean(outcomes[trial].gain for trial in cell)
             for trial, pieces in cell.items():
                 self.evidence.add(pieces, outcomes[trial])
+                size = max(len(units) for _, units in pieces)
+                self.sizes.learn(size, outcomes[trial].gain - mean)
 
     def _note(self, fact: str) -> None:
         self.history.append(f"{self.account.spent} calls: {fact}")
@@ -431,6 +440,35 @@ class _Run:
             seed=dict(self.space.templates), best=self.pool.templates(best), verdict=verdict,
             gains=gains or {}, history=tuple(self.history),
         )  # fmt: skip
+
+
+class Sizes:
+    """How many sentences a text may have: an arm of its own, whatever the sentences are.
+
+    Long texts promise most where worths are added up; whether an LM follows them is seen only where
+    short ones are tried beside them.
+
+    Args:
+        most: Sentences, at most.
+    """
+
+    def __init__(self, most: int) -> None:
+        steps = 2 ** np.arange(1 + int(np.log2(max(most, 1))))
+        self._limits = sorted({*(int(step) for step in steps), max(most, 1)})
+        self._sums, self._counts = np.zeros((2, len(self._limits)))
+
+    def learn(self, size: int, gain: float) -> None:
+        """A text of so many sentences gained so much more than others on its row."""
+        place = min(int(np.searchsorted(self._limits, size)), len(self._limits) - 1)
+        self._sums[place] += gain
+        self._counts[place] += 1
+
+    def draw(self, rng: np.random.Generator, noise: float) -> int:
+        """Most sentences of the next text, by what such texts may be worth (Thompson sampling)."""
+        precision = self._counts + _SIZE_SD**-2
+        spread = np.sqrt(noise / precision)
+        drawn = self._sums / precision + spread * rng.normal(size=len(precision))
+        return self._limits[int(drawn.argmax())]
 
 
 def _checked(answers: Answers, trials: tuple[Trial, ...]) -> list[Outcome]:

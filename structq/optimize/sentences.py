@@ -101,7 +101,7 @@ class Unit:
     author: int
     """Number of who proposed it first; 0 for the seed."""
     n_words: int
-    """Its length."""
+    """By how much it lengthens a text; 0 where it takes the place of something longer."""
     head_of: int | None = None
     """Number of the text whose purpose sentence it may replace; ``None`` for what follows one."""
 
@@ -136,8 +136,10 @@ class Pool:
             if number is None:
                 number = len(self.units)
                 self._words.append(words)
+                longer = n_words(sentence)
+                longer -= 0 if head_of is None else n_words(self._frames[head_of].head)
                 self.units.append(
-                    Unit(text=sentence, author=author, n_words=n_words(sentence), head_of=head_of)
+                    Unit(text=sentence, author=author, n_words=max(0, longer), head_of=head_of)
                 )
             numbers.add(number)
         return tuple(sorted(numbers))
@@ -147,6 +149,11 @@ class Pool:
             if _share(words, known) >= _ALIKE and self.units[number].head_of == head_of:
                 return number
         return None
+
+    def begun_by(self, text: str) -> list[int]:
+        """Numbers of the texts whose purpose sentence begins with that, its full stop aside."""
+        start = text.rstrip(" .。")
+        return [i for i, frame in enumerate(self._frames) if frame.head.startswith(start)]
 
     def render(self, part: int, numbers: Iterable[int]) -> str:
         """A text with these units."""

@@ -1,12 +1,15 @@
 import math
+from collections import Counter
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from structq.errors import BudgetExceededError, InputError
 from structq.optimize.proposers import Library, Paraphrase, Reflective, Shorten
-from structq.optimize.search import SearchSettings
+from structq.optimize.search import SearchSettings, Sizes
 from structq.optimize.trials import Answers, Ask, Evaluate
 
 from .fake_lm import BAD, GOOD, SEED, FakeLM, make_search, run
@@ -42,6 +45,51 @@ def test_a_purpose_that_costs_more_than_it_gives_is_cut():
     assert finding.verdict.accepted
     assert "shout" not in finding.chosen["depth"]
     assert finding.chosen["depth"].startswith("Rewrite it")
+
+
+def test_what_all_purposes_begin_with_is_tried_for_all_of_them():
+    seed = {"depth": "Rewrite it with depth.", "detail": "Rewrite it with detail.", "end": "End."}
+    lm = FakeLM({"with": -0.4})
+    finding = run(600, lm=lm, templates=seed, proposers=[Shorten()])
+    assert finding.chosen == {"depth": "Rewrite it.", "detail": "Rewrite it.", "end": "End."}
+    first = next(step for step in lm.steps if isinstance(step, Evaluate))
+    assert {"Rewrite it."} == {text_of(t) for t in first.trials if "with" not in text_of(t)} - {
+        "End."
+    }
+
+
+class HeedsFew(FakeLM):
+    """Does nothing of what a text asks for that has more than three sentences and a purpose."""
+
+    def _outcome(self, trial):
+        found, text = super()._outcome(trial), text_of(trial)
+        if text.count(".") <= 4:
+            return found
+        asked = sum(worth for sentence, worth in self.effects.items() if sentence in text)
+        return replace(found, gain=found.gain - asked)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 3])
+def test_an_lm_that_heeds_short_texts_alone_gets_one(seed):
+    things = "ink wax oil tin jam tea gin rye pea nut fig ash elm oak ivy bay cod eel hen ram ewe"
+    useless = {f"Use {thing} here.": 0.0 for thing in f"{things} cub fox owl".split()}
+    known = {GOOD[0]: 0.3, GOOD[1]: 0.2, **useless}
+    finding = run(600, lm=HeedsFew(known, noise=0.3, seed=seed))
+    assert finding.verdict.accepted
+    for text in finding.chosen.values():
+        assert GOOD[0] in text
+        assert text.count(".") <= 4
+
+
+def test_every_length_is_tried_at_first_and_the_better_one_is_kept():
+    rng, sizes = np.random.default_rng(0), Sizes(14)
+    first = Counter(sizes.draw(rng, 1.0) for _ in range(500))
+    assert sorted(first) == [1, 2, 4, 8, 14]
+    assert min(first.values()) > 50
+    for size in (1, 2, 3, 8, 14):
+        for _ in range(60):
+            sizes.learn(size, 1.0 if size == 3 else 0.0)
+    assert {sizes.draw(rng, 1.0) for _ in range(50)} == {4}
 
 
 def test_harmful_proposals_leave_the_seed():
