@@ -14,6 +14,7 @@ from unicodedata import category
 
 __all__ = [
     "Span",
+    "circling_from",
     "content_words",
     "first_words",
     "n_words",
@@ -73,6 +74,8 @@ _MAY_END = re.compile(r"(?<!\w)(?:etc|al|Inc|Ltd|Co|(?:\w\.)+\w|т\. ?[дп])\.$
 _LIST_MARK = re.compile(r"^(?:[-*+•]|\(?\w{1,3}[.)])\s+")
 _FENCE = re.compile(r"^[ \t>]*(?:`{3,}|~{3,})", re.MULTILINE)
 # What is shorter may be said twice: headings, "For example:", lines of a table.
+_NO_PROSE = re.compile(rf"{_LIST_MARK.pattern}|[\d=|]|[:：]\s*$")
+_NEAR = 0.7
 _LEAST_WORDS = 4
 # The last signs of a text in which a unit of up to 80 comes four times in a row.
 _TAIL = 480
@@ -159,6 +162,38 @@ def repeated_from(text: str, known: str = "") -> int | None:
             return start if cycle is None else cycle
         seen[folded] += 1
     return _cycle(text, fenced)
+
+
+def circling_from(text: str, known: str = "") -> int | None:
+    """Where a text begins to go round in circles, or ``None``.
+
+    That is the start of the first sentence that says nearly what one before it says, where two or
+    more do, and two fifths of all. Only prose counts: no lists, numbers, code, or short sentences.
+
+    Args:
+        text: The whole text.
+        known: The text from which it is made: what circles there may circle.
+    """
+    again, n_prose = _near_repeats(text)
+    if len(again) < 2 or 5 * len(again) < 2 * n_prose:
+        return None
+    return None if len(_near_repeats(known)[0]) >= 2 else again[0]
+
+
+def _near_repeats(text: str) -> tuple[list[int], int]:
+    """Starts of prose sentences that nearly repeat one before them; and how many there are."""
+    fenced, seen, again = _fenced(text), list[frozenset[str]](), list[int]()
+    for start, end in sentences(text):
+        said = text[start:end]
+        words = frozenset(content_words(said))
+        if len(words) <= _LEAST_WORDS or _NO_PROSE.search(said):
+            continue
+        if any(first <= start < past for first, past in fenced):
+            continue
+        if any(len(words & other) >= _NEAR * len(words | other) for other in seen):
+            again.append(start)
+        seen.append(words)
+    return again, len(seen)
 
 
 def _sentences_folded(text: str) -> Iterator[str]:

@@ -7,6 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from structq.texts import (
+    circling_from,
     content_words,
     first_words,
     n_words,
@@ -187,6 +188,49 @@ def test_a_text_may_repeat_what_it_is_made_from_as_often_as_that_does():
     assert repeated_from(line * 2, known=line) == len(line)
     assert repeated_from(line * 2, known=line * 2) is None
     assert repeated_from(line * 3, known=line * 2) == 2 * len(line)
+
+
+ROUND = (
+    "The vampire was a kind lawyer. The lawyer was a kind vampire. A kind lawyer was the vampire."
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "begins"),
+    [
+        (ROUND, "The lawyer"),
+        ("He is on time. " + ROUND, "The lawyer"),
+        ("今天我们去海边聚会。今天我们去海滩聚会。今天我们去海岸聚会。", "今天我们去海滩"),
+        ("We sat in the old bus.\nWe sat in an old bus.\nWe sat in the old bus", "We sat"),
+    ],
+)  # fmt: skip
+def test_a_text_that_goes_round_in_circles(text, begins):
+    at = circling_from(text)
+    assert at > 0
+    assert text[at:].startswith(begins)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "The sky over the sea is blue today. The sky over the sea is grey today.",
+        "The first team won the first game at home. Two hours later all of them went to eat. "
+        "The second team won the second game at home. It rained on the way back to town. "
+        "The third team won the third game at home. Nobody had thought of a fourth one.",
+        "- The bus stops at the old mill\n- The bus stops at the new mill\n- The bus stops there",
+        "Multiply both sides by 4 first. Multiply both sides by 5 first. Multiply both sides by 6.",
+        "Rewriting the equation once more gives:\nx\n" * 3,
+        "```\nprint the name of the user\nprint the name of a user\nprint a name of the user\n```",
+        "Yes, he did. Yes, he did. Yes, he did.",
+    ],
+)
+def test_what_goes_on(text):
+    assert circling_from(text) is None
+
+
+def test_what_circled_before_may_circle():
+    assert circling_from(ROUND, known=f"Well. {ROUND}") is None
 
 
 ANY = st.text(max_size=80) | st.text("ab .!?\n'“”天。-_*`|1", max_size=80)

@@ -10,7 +10,7 @@ from typing import Any
 from structq.errors import shorten
 from structq.strays import code_lines, has_open_fence, holds_code, lone_fence, speaker_from
 from structq.templates import added_words
-from structq.texts import content_words, n_words, sentences
+from structq.texts import circling_from, content_words, n_words, sentences
 
 from .length import Length
 from .preserve import missing_literal
@@ -185,7 +185,7 @@ class EvolveCheck:
             return found
         looks = (
             self._unchanged, self._refused, self._empty, self._halved, self._echoed,
-            self._commented, self._strayed, self._lost_code,
+            self._commented, self._strayed, self._lost_code, self._circled,
         )  # fmt: skip
         for look in looks:
             if found := look(evolved):
@@ -299,6 +299,11 @@ class EvolveCheck:
         if len(code) < _MIN_CODE_LINES or self._shortens or holds_code(evolved):
             return None
         return f"the evolved response lost the code of the response: {shorten(code[0])}"
+
+    def _circled(self, evolved: str) -> str | None:
+        if (at := circling_from(evolved, self.response)) is None:
+            return None
+        return f"the evolved response says the same again: {shorten(evolved[at : at + 80])}"
 
     def _repeated_method(self, evolved: str, known: str) -> str | None:
         """A sentence that has no word but those of the template, in whatever order."""

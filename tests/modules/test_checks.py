@@ -68,6 +68,12 @@ def check(**changes):
         ({}, "because of the air.", None),
         ({"original": "Air."}, "Because of the air.", None),
         ({"original": "Air."}, "Air.", "unchanged"),
+        (
+            {},
+            "The air bends the blue light. So the air bends the blue light. And the air bends all "
+            "the blue light.",
+            "says the same again: 'So the air",
+        ),
         ({}, REFUSALS[0], "is a refusal"),
         ({"response": REFUSALS[0]}, REFUSALS[3], None),
         ({}, "[response]\nBecause of air.\n[/response]", "repeats the prompt"),
@@ -102,7 +108,7 @@ def check(**changes):
         ({"min_added": 2}, "Because of the air up there.", None),
         ({"min_added": 2}, "Because of the air there.", "1 words more"),
         ({"min_added": 2}, "Because of the air.", "0 words more than the response (at least 2"),
-        ({"max_growth": 1.5}, "Because of the air. " + "And so on it goes. " * 40, None),
+        ({"max_growth": 1.5}, "Because of the air. " + "and so on it goes, " * 40 + "on.", None),
         ({"literals": ("$$x$$",)}, "Because of $$x$$.", None),
         ({"literals": ("$$x$$",)}, "Because of $$ x $$.", "keep this block verbatim: '$$x$$'"),
         ({"literals": ("a", "b")}, "b then a", "verbatim: 'b'"),
