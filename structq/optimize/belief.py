@@ -226,9 +226,9 @@ class Values:
         together = np.zeros((n, n))
         for (i, j), worth in zip(columns.pairs, v[columns.part("pair")], strict=True):
             together[i, j] = together[j, i] = worth
-        heads = [i for i, unit in enumerate(columns.units) if unit.head_of is not None]
+        heads = [i for i, unit in enumerate(columns.units) if unit.head_of]
         for i in heads:
-            others = [part for part in range(columns.n_parts) if part != columns.units[i].head_of]
+            others = sorted({*range(columns.n_parts)} - columns.units[i].head_of)
             alone[others, i] = never
             together[i, [j for j in heads if j != i]] = never
         usual = 1.0 + USUAL / self._patience

@@ -1,7 +1,8 @@
 """A better text that known sentences can make, under given effects; knows nothing of trials.
 
 Sentences are added, left out, exchanged, or added two at a time, as long as that helps; but no more
-than a few moves are made from a text that is known: effects that hold near it may not hold far off.
+than two moves are made from where one begins: effects that hold near a text that was tried may not
+hold far off.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ class Writers:
         self._shared, self._most, self._history, self._task = shared, most, history, task
         self._asked = np.zeros(len(proposers))
         self._admitted = np.zeros(len(proposers))
-        self._seen: set[tuple[tuple[int, Units], ...]] = set()
+        self._seen: set[tuple[tuple[int, ...], Units]] = set()
 
     def propose(
         self,
@@ -168,16 +168,16 @@ class Writers:
         if isinstance(text, Whole):
             # What several purposes begin with can stand for each of them.
             parts = (self._pool.begun_by(text) if self._shared else []) or [part]
-            new = {p: self._pool.add([text], who + 1, head_of=p) for p in parts}
+            units = self._pool.add([text], who + 1, head_of=parts)
         else:
+            parts = list(range(len(best))) if self._shared else [part]
             units = self._pool.add(proposal.sentences, who + 1)[: self._most]
-            new = dict.fromkeys(range(len(best)) if self._shared else [part], units)
-        key = tuple(new.items())
-        if not all(new.values()) or key in self._seen:
+        key = tuple(parts), units
+        if not units or key in self._seen:
             self._history.append(f"{account.spent} calls: a text is not new")
             return None
         self._seen.add(key)
-        program = tuple(new.get(p, own) for p, own in enumerate(best))
+        program = tuple(units if p in parts else own for p, own in enumerate(best))
         if not renders(self._pool, program):
             return None
         self._admitted[who] += 1
@@ -191,7 +191,7 @@ class Writers:
         worths = (
             Worth(text=unit.text, gain=effects.worth([number]))
             for number, unit in enumerate(pool.units)
-            if unit.head_of is None
+            if not unit.head_of
         )
         ranked = sorted(worths, key=lambda worth: -worth.gain)
         cases = evidence.cases((part, best[part]))
@@ -216,7 +216,7 @@ def renders(pool: Pool, program: Program) -> bool:
 
 
 def _is_head(pool: Pool, number: int) -> bool:
-    return pool.units[number].head_of is not None
+    return bool(pool.units[number].head_of)
 
 
 def _advance(

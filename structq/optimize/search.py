@@ -293,9 +293,11 @@ class _Run:
         wanted = self.settings.n_arms - len(arms)
         tried = self._tried(12)
         surprise = self.posterior.surprise()
-        for values in self.posterior.draw(self.rng, max(wanted, 0)):
-            size = self.sizes.draw(self.rng, self.posterior.noise)
-            made = self._recombined(values.effects(), [self.best, self.seed], size)
+        for place, values in enumerate(self.posterior.draw(self.rng, max(wanted, 0))):
+            # Every other one may be as long as it likes.
+            most = self.settings.max_sentences
+            most = self.sizes.draw(self.rng, self.posterior.noise) if place % 2 else most
+            made = self._recombined(values.effects(), [self.best, self.seed], most)
             options = [made, *tried]
             worths = values.worths(options, self.shares)
             worths[0] += surprise * abs(self.rng.normal()) * (made not in tried)
@@ -309,7 +311,7 @@ class _Run:
 
     def _neighbour(self) -> Program:
         """Most of the best, and one to three sentences more: what a proposer would write."""
-        usable = [i for i, unit in enumerate(self.pool.units) if unit.head_of is None]
+        usable = [i for i, unit in enumerate(self.pool.units) if not unit.head_of]
         n_new = min(int(self.rng.integers(1, 4)), len(usable))
         new = self.rng.choice(usable, n_new, replace=False).tolist() if usable else []
         old = sorted({i for units in self.best for i in units})
@@ -324,7 +326,7 @@ class _Run:
         """Whole texts that did best, each in every place it may stand in."""
         found = []
         for units in self.evidence.best_texts(n):
-            heads = {self.pool.units[i].head_of for i in units} - {None}
+            heads = {part for i in units for part in self.pool.units[i].head_of}
             places = heads or (set(range(len(self.seed))) if len(self.groups) > 1 else None)
             if places is None:
                 places = {part for part, known in self.evidence.outcomes if known == units}
@@ -337,9 +339,15 @@ class _Run:
         found: list[Units] = []
         for part, own in enumerate(effects):
             # What is best for one text is nearly that for the next.
-            begin = [found[-1]] if found and len(self.groups) > 1 else [s[part] for s in starts]
+            begin = [start[part] for start in starts]
+            if found and len(self.groups) > 1:
+                begin = [tuple(i for i in found[-1] if self._fits(i, part))]
             found.append(recombine(own, dict.fromkeys(begin), max_sentences=most))
         return tuple(found)
+
+    def _fits(self, unit: int, part: int) -> bool:
+        heads = self.pool.units[unit].head_of
+        return not heads or part in heads
 
     def _believe(self) -> None:
         """Best is the program of the highest expected gain; the one in place on a tie."""

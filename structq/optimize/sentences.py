@@ -102,8 +102,8 @@ class Unit:
     """Number of who proposed it first; 0 for the seed."""
     n_words: int
     """By how much it lengthens a text; 0 where it takes the place of something longer."""
-    head_of: int | None = None
-    """Number of the text whose purpose sentence it may replace; ``None`` for what follows one."""
+    head_of: frozenset[int] = frozenset()
+    """Numbers of the texts whose purpose sentence it may replace; none for what follows one."""
 
 
 class Pool:
@@ -122,31 +122,31 @@ class Pool:
         self._words: list[frozenset[str]] = []
         self._purposes = {frozenset(content_words(frame.head)) for frame in self._frames}
 
-    def add(self, sentences: Iterable[str], author: int = 0, head_of: int | None = None) -> Units:
+    def add(self, sentences: Iterable[str], author: int = 0, head_of: Iterable[int] = ()) -> Units:
         """Numbers of the sentences, ascending; those that state a purpose are left out."""
+        heads = frozenset(head_of)
         numbers = set()
         for sentence in sentences:
             words = frozenset(content_words(sentence))
-            restates = head_of is None and any(
+            restates = not heads and any(
                 _share(words, head) >= _RESTATES for head in self._purposes
             )
             if not words or restates or words in self._purposes:
                 continue
-            number = self._alike(words, head_of)
+            number = self._alike(words, heads)
             if number is None:
                 number = len(self.units)
                 self._words.append(words)
-                longer = n_words(sentence)
-                longer -= 0 if head_of is None else n_words(self._frames[head_of].head)
-                self.units.append(
-                    Unit(text=sentence, author=author, n_words=max(0, longer), head_of=head_of)
-                )
+                old = min((n_words(self._frames[part].head) for part in heads), default=0)
+                longer = max(0, n_words(sentence) - old)
+                self.units.append(Unit(text=sentence, author=author, n_words=longer, head_of=heads))
             numbers.add(number)
         return tuple(sorted(numbers))
 
-    def _alike(self, words: frozenset[str], head_of: int | None) -> int | None:
-        for number, known in enumerate(self._words):
-            if _share(words, known) >= _ALIKE and self.units[number].head_of == head_of:
+    def _alike(self, words: frozenset[str], heads: frozenset[int]) -> int | None:
+        for number, (known, unit) in enumerate(zip(self._words, self.units, strict=True)):
+            same_place = heads <= unit.head_of and bool(heads) == bool(unit.head_of)
+            if same_place and _share(words, known) >= _ALIKE:
                 return number
         return None
 
@@ -158,8 +158,8 @@ class Pool:
     def render(self, part: int, numbers: Iterable[int]) -> str:
         """A text with these units."""
         units = [self.units[i] for i in numbers]
-        head = next((unit.text for unit in units if unit.head_of is not None), None)
-        return self._frames[part].render((u.text for u in units if u.head_of is None), head)
+        head = next((unit.text for unit in units if unit.head_of), None)
+        return self._frames[part].render((u.text for u in units if not u.head_of), head)
 
     def templates(self, program: Program) -> dict[str, str]:
         """Name to text."""

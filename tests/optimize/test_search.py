@@ -74,7 +74,7 @@ def test_an_lm_that_heeds_short_texts_alone_gets_one(seed):
     things = "ink wax oil tin jam tea gin rye pea nut fig ash elm oak ivy bay cod eel hen ram ewe"
     useless = {f"Use {thing} here.": 0.0 for thing in f"{things} cub fox owl".split()}
     known = {GOOD[0]: 0.3, GOOD[1]: 0.2, **useless}
-    finding = run(600, lm=HeedsFew(known, noise=0.3, seed=seed))
+    finding = run(1_200, lm=HeedsFew(known, noise=0.3, seed=seed))
     assert finding.verdict.accepted
     for text in finding.chosen.values():
         assert GOOD[0] in text
