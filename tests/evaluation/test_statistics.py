@@ -146,9 +146,9 @@ def test_the_bootstrap_covers_what_it_says():
 
 def test_prediction_powered_means_cover_where_the_naive_interval_fails():
     def draw(rng):
-        quality = rng.normal(0, 1, 2060)
-        labels = quality + rng.normal(0, 0.5, 2060)
-        predicted = 0.8 * quality + 0.4 + rng.normal(0, 0.3, 2060)  # a judge that is too kind
+        quality = rng.normal(0, 1, 660)
+        labels = quality + rng.normal(0, 0.5, 660)
+        predicted = 0.8 * quality + 0.4 + rng.normal(0, 0.3, 660)  # a judge that is too kind
         return labels[:60], predicted[:60], predicted[60:]
 
     def naive(rng):
@@ -158,7 +158,7 @@ def test_prediction_powered_means_cover_where_the_naive_interval_fails():
     def powered(rng):
         return prediction_powered_mean(*draw(rng))
 
-    assert 0.93 <= covers(powered, 0.0, 2000, 3) <= 0.97
+    assert 0.93 <= covers(powered, 0.0, 1000, 3) <= 0.97
     assert covers(naive, 0.0, 50, 4) == 0.0
     labels, predicted, others = draw(np.random.default_rng(5))
     classic = stats.sem(labels) * stats.t.ppf(0.975, 59)
