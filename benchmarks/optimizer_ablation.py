@@ -25,7 +25,7 @@ import numpy as np
 from worlds import DEVELOPMENT, PROPOSERS, world
 from worlds.engine import Written
 
-from structq.optimize import belief, columns, search
+from structq.optimize import belief, columns, moves, search
 from structq.optimize.proposers import Reflective
 from structq.optimize.trials import Answers, Evaluate, Outcome, Space, Trial
 
@@ -59,6 +59,8 @@ PARTS: dict[str, Patches] = {
     "neighbours of the best": _settings(n_neighbours=0),
     "pruning": [(search._Run, "_prune", lambda self, level: None)],
     "test of parts": [(search, "judge", lambda *a, order, **k: (*_judge(*a, **k)[:2], {*order}))],
+    "short texts": [(search.Sizes, "draw", lambda self, rng, noise: self._limits[-1])],
+    "staying near": [(moves, "_N_MOVES", 10**6)],
     "draws from the belief": [
         (belief.Values, "draw", lambda self, rng: self),
     ],

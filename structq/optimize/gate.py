@@ -118,7 +118,7 @@ _STATED = re.compile(
     r"(?:is|was|has|had|does|did|demonstrates?|provides?|shows?|to the question)\b(?!:)"
     r"(?!.{0,60}\b(?:if|when|where|that)\b)"
     rf"|(?:^|[.!?:\"'] )(?:the|this|your) (?:{_TEXT}|result|task) (?:of this task )?"
-    r"is (?:to add|not only)\b"
+    r"(?:is (?:to add|not only)\b|is: )"
     r"|(?:^|[.!?:\"'] )this is (?:an?|the) (?:\w+[ ,]+){0,5}?"
     r"(?:way|example|version|instruction|sentence|statement|question)\b",
     re.IGNORECASE,

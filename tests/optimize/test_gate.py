@@ -50,6 +50,7 @@ from structq.optimize.proposers.library import GENERAL, SENTENCES
         ("Add a step. This example demonstrates the use of editing.", "no instruction"),
         ("The answer to the question is 18 million a year.", "no instruction"),
         ("The answer is to add a step that can be acted on.", "no instruction"),
+        ('The answer is: "Tie it back to the original intent."', "no instruction"),
         ("The result of this task is not only a matter of fact.", "no instruction"),
         ('"Say when it holds." This is a more direct way to say it.', "no instruction"),
     ],
