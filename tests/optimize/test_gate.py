@@ -12,7 +12,7 @@ from structq.optimize.proposers.library import GENERAL, SENTENCES
     ("text", "reason"),
     [
         (7, "is no text"),
-        ("The answer is: The rewritten response:", "ends with what it does not say"),
+        ("The answer is: The rewritten response:", "no instruction"),
         ("Add an example.\nThe rewritten response:\n", "ends with what it does not say"),
         ("Add an example, a number,", "ends with what it does not say"),
         ("例を加える：", "ends with what it does not say"),
