@@ -74,9 +74,10 @@ _MAY_END = re.compile(r"(?<!\w)(?:etc|al|Inc|Ltd|Co|(?:\w\.)+\w|т\. ?[дп])\.$
 _LIST_MARK = re.compile(r"^(?:[-*+•]|\(?\w{1,3}[.)])\s+")
 _FENCE = re.compile(r"^[ \t>]*(?:`{3,}|~{3,})", re.MULTILINE)
 # What is shorter may be said twice: headings, "For example:", lines of a table.
+_LEAST_WORDS = 4
+# Items, sums, rows of tables and what announces something may be alike.
 _NO_PROSE = re.compile(rf"{_LIST_MARK.pattern}|[\d=|]|[:：]\s*$")
 _NEAR = 0.7
-_LEAST_WORDS = 4
 # The last signs of a text in which a unit of up to 80 comes four times in a row.
 _TAIL = 480
 _CYCLE = re.compile(r"(\S.{0,79}?)\1{3,}\Z", re.DOTALL)

@@ -1,8 +1,7 @@
 """A better text that known sentences can make, under given effects; knows nothing of trials.
 
 Sentences are added, left out, exchanged, or added two at a time, as long as that helps; but no more
-than two moves are made from where one begins: effects that hold near a text that was tried may not
-hold far off.
+than two moves are made from where one begins: effects may hold near it and not far off.
 """
 
 from __future__ import annotations

@@ -167,7 +167,7 @@ class Writers:
             return None
         if isinstance(text, Whole):
             # What several purposes begin with can stand for each of them.
-            parts = (self._pool.begun_by(text) if self._shared else []) or [part]
+            parts = sorted({part, *(self._pool.begun_by(text) if self._shared else ())})
             units = self._pool.add([text], who + 1, head_of=parts)
         else:
             parts = list(range(len(best))) if self._shared else [part]

@@ -338,7 +338,7 @@ class _Run:
     ) -> Program:
         found: list[Units] = []
         for part, own in enumerate(effects):
-            # What is best for one text is nearly that for the next.
+            # What is best for one text is nearly that for the next, which goes on from there.
             begin = [start[part] for start in starts]
             if found and len(self.groups) > 1:
                 begin = [tuple(i for i in found[-1] if self._fits(i, part))]

@@ -151,9 +151,9 @@ class Pool:
         return None
 
     def begun_by(self, text: str) -> list[int]:
-        """Numbers of the texts whose purpose sentence begins with that, its full stop aside."""
-        start = text.rstrip(" .。")
-        return [i for i, frame in enumerate(self._frames) if frame.head.startswith(start)]
+        """Numbers of the texts whose purpose sentence begins with these words."""
+        start = re.compile(re.escape(text.rstrip(" .。")) + r"(?!\w)")
+        return [i for i, frame in enumerate(self._frames) if start.match(frame.head)]
 
     def render(self, part: int, numbers: Iterable[int]) -> str:
         """A text with these units."""
