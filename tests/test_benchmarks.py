@@ -47,6 +47,7 @@ def test_decoding_prints_every_way(
     assert all(f" {way} " in printed for way in ("tokens", "forced", "measured"))
 
 
+@pytest.mark.slow
 def test_engines_prints_every_job_that_needs_no_llama_cpp(
     benchmarks: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

@@ -9,6 +9,8 @@ from tests.documented import LANGUAGES, PAGES, ROOT, WrongDocsError, blocks, run
 
 KEPT = store.kept(store.CATALOGUE["smollm2"]).path
 TEXTS = {name: path.read_text(encoding="utf8") for name, path in PAGES.items()}
+SEARCHING = ("docs/how-to/report.md", "docs/how-to/tune.md")
+"""Pages whose commands search for templates."""
 LINKS = {
     f"{name} {target}": (PAGES[name], target)
     for name, text in TEXTS.items()
@@ -30,7 +32,13 @@ def check(name, *, real):
         assert printed == block.text
 
 
-@pytest.mark.parametrize("name", pages(real=False))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in SEARCHING else [])
+        for name in pages(real=False)
+    ],
+)
 def test_a_page_does_what_it_says(name):
     check(name, real=False)
 

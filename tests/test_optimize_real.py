@@ -90,6 +90,7 @@ def run(script: Any, data: Path, store: Path, *options: str) -> None:
 FEW = ("--calls", "80", "--seeds", "0", "--rows", "20")
 
 
+@pytest.mark.slow
 def test_the_table_tells_every_method_and_goes_on(
     script: Any, engine: Any, data: Path, tmp_path: Path, capsys: Any
 ) -> None:

@@ -27,7 +27,7 @@ class Embedder:
         InputError: It names no LM of this process, or one that does not show its hidden states.
 
     Example:
-        >>> embed = Embedder("smollm2")
+        >>> embed = Embedder("nano")
         >>> float(embed("Water boils at 100 degrees.") @ embed("At 100 degrees water boils."))
     """
 

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import os
 from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import orjson
 
 __all__ = ["dollars"]
 
 
 def dollars(model: str, *, input_tokens: int, output_tokens: int) -> float | None:
     """US dollars for so many tokens; ``None`` where the model has no price there."""
-    prices = _prices(model)
-    if prices is None:
-        return None
-    return input_tokens * prices[0] + output_tokens * prices[1]
+    for name in (model, model.partition("/")[2]):
+        known = _prices().get(name)
+        if known and known.get("input_cost_per_token") is not None:
+            written = float(known.get("output_cost_per_token") or 0.0)
+            return input_tokens * float(known["input_cost_per_token"]) + output_tokens * written
+    return None
 
 
 @cache
-def _prices(model: str) -> tuple[float, float] | None:
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    import litellm
-
-    for name in (model, model.partition("/")[2]):
-        known = litellm.model_cost.get(name)
-        if known and known.get("input_cost_per_token") is not None:
-            each = known["input_cost_per_token"], known.get("output_cost_per_token") or 0.0
-            return float(each[0]), float(each[1])
-    return None
+def _prices() -> dict[str, dict[str, Any]]:
+    """The table as a file: importing the package for it takes four seconds."""
+    spec = find_spec("litellm")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("no package litellm, which structq's own install brings")
+    path = Path(spec.origin).with_name("model_prices_and_context_window_backup.json")
+    table: dict[str, dict[str, Any]] = orjson.loads(path.read_bytes())
+    return table

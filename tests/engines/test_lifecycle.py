@@ -263,7 +263,13 @@ FORKS = {
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.parametrize("code", FORKS.values(), ids=FORKS)
+@pytest.mark.parametrize(
+    "code",
+    [
+        pytest.param(code, id=name, marks=[] if name == "after use" else [pytest.mark.slow])
+        for name, code in FORKS.items()
+    ],
+)
 def test_a_forked_child_answers_as_its_parent(code):
     assert forked(code) == ["True", "parent True"]
 

@@ -35,6 +35,7 @@ def test_no_single_number_explains_the_draws_of_many_rows():
     assert low >= high
 
 
+@pytest.mark.slow
 def test_the_mean_score_varies_with_the_seed_as_that_of_independent_rows():
     means, variances = [], []
     for seed in range(12):

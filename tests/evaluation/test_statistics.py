@@ -132,6 +132,7 @@ def covers(make, truth, n_times, seed):
     return sum(one.low <= truth <= one.high for one in found) / n_times
 
 
+@pytest.mark.slow
 def test_the_bootstrap_covers_what_it_says():
     def of_pairs(rng):
         n_pairs = rng.integers(1, 7, 80)
@@ -144,6 +145,7 @@ def test_the_bootstrap_covers_what_it_says():
     assert 0.93 <= covers(few_rows, 3.0, 1000, 2) <= 0.97
 
 
+@pytest.mark.slow
 def test_prediction_powered_means_cover_where_the_naive_interval_fails():
     def draw(rng):
         quality = rng.normal(0, 1, 660)

@@ -95,6 +95,7 @@ def test_the_last_look_ahead_finds_the_closing_tag(tokenizer: Tokenizer):
     assert np.mean([end.endswith("\n[/") for end in ends]) > 0.9
 
 
+@pytest.mark.slow
 def test_text_to_copy_holds_brackets_but_no_mark_of_a_prompt(tokenizer: Tokenizer):
     mark = re.compile(r"\[/?(instruction|response|[1-9]+)[abc]?\]")
     fragments = word_fragments(tokenizer)

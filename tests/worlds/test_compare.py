@@ -20,6 +20,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Any:
     return importlib.import_module("optimizer_worlds")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_keeps_to_its_calls_and_keeps_the_leads(method: str, metric: str) -> None:
@@ -34,12 +35,14 @@ def test_every_method_keeps_to_its_calls_and_keeps_the_leads(method: str, metric
     assert Run.from_json(found.to_json()) == found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["ridge", "random", "gepa"])
 def test_a_method_finds_the_same_again(method: str) -> None:
     job = Job(method=method, family="additive", seed=1, calls=70)
     assert run(job).templates == run(job).templates
 
 
+@pytest.mark.slow
 def test_the_reference_finds_much_and_its_test_refuses_nothing_there() -> None:
     w = world("additive", 1)
     found = ridge(w, 1, 600, "direct")
@@ -48,6 +51,7 @@ def test_the_reference_finds_much_and_its_test_refuses_nothing_there() -> None:
     assert all(len(text.split(". ")) <= 9 for text in found.templates.values())
 
 
+@pytest.mark.slow
 def test_the_reference_leaves_out_a_harm_of_the_seeds() -> None:
     w = world("ceiling", 1)
     assert w.seed_value < 0 < w.best_reachable
@@ -83,6 +87,7 @@ FEW = ["--methods", "random", "ridge", "--calls", "60", "--seeds", "2", "--proce
 FEW += ["--families", "additive"]
 
 
+@pytest.mark.slow
 def test_a_stopped_benchmark_goes_on(
     command: Any,
     tmp_path: Path,
@@ -148,6 +153,7 @@ def test_a_cell_says_mean_error_and_exact_interval(
     assert command.false_promises(runs) == promises
 
 
+@pytest.mark.slow
 def test_null_worlds_count_changed_templates(
     command: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -29,6 +29,7 @@ def gains(w: Any, templates: dict[str, str], n_rows: int) -> list[float]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_what_the_lm_writes_is_worth_what_the_truth_says(family: str) -> None:
     w = world(family, 1)
@@ -38,6 +39,7 @@ def test_what_the_lm_writes_is_worth_what_the_truth_says(family: str) -> None:
     assert w.calls == w.engine.counts["evolve"] == 600
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_best_beats_the_seeds_and_all_that_is_near(family: str) -> None:
     w = world(family, 2)
@@ -72,6 +74,7 @@ def test_every_wording_is_read_as_its_wish(wish: str) -> None:
         assert read_loosely(f"Rewrite it. {wording} And so on.") == [wish]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("judge", JUDGES)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_nothing_matters_in_a_null_world(family: str, judge: str) -> None:
@@ -117,8 +120,8 @@ def test_same_arguments_same_world_and_async_answers_alike() -> None:
     row = world("features", 8).train[0]
     first = world("features", 8).student()(**row).evolved_response
     assert asyncio.run(world("features", 8).student().acall(**row)).evolved_response == first
-    others = {world("features", seed).student()(**row).evolved_response for seed in range(20)}
-    assert len(others) == 20
+    others = {world("features", seed).student()(**row).evolved_response for seed in range(5)}
+    assert len(others) == 5
 
 
 @pytest.mark.parametrize(
