@@ -15,8 +15,8 @@ from structq import errors
 ROOT = Path(__file__).parents[1]
 with (ROOT / "pyproject.toml").open("rb") as file:
     PROJECT = tomllib.load(file)["project"]
-HANDED_IN = {"mlx", "compression"}
-"""A model of the caller's has brought the one; the other is the standard library's from 3.14 on."""
+HANDED_IN = {"mlx", "compression", "pip", "uv"}
+"""What a caller's model has brought, what is the standard library's from 3.14 on, two installers."""
 
 
 @pytest.mark.parametrize("name", [name for name in structq.__all__ if name != "lm"])
@@ -40,6 +40,10 @@ def test_version_is_that_of_the_project_file():
     assert structq.__version__ == PROJECT["version"]
 
 
+NAMING = ("library", "find_spec")
+"""Functions that are given the name of what is imported, or looked into."""
+
+
 def imported(folder):
     """Top-level names that the files of a folder import from elsewhere."""
     found = set()
@@ -49,7 +53,7 @@ def imported(folder):
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module.partition(".")[0])
-            elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "library":
+            elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in NAMING:
                 found.add(node.args[0].value.partition(".")[0])
     return found - sys.stdlib_module_names - {"structq", "training"}
 
