@@ -25,7 +25,7 @@ import numpy as np
 from worlds import DEVELOPMENT, PROPOSERS, world
 from worlds.engine import Written
 
-from structq.optimize import belief, columns, moves, search
+from structq.optimize import belief, columns, search
 from structq.optimize.proposers import Reflective
 from structq.optimize.trials import Answers, Evaluate, Outcome, Space, Trial
 
@@ -39,28 +39,18 @@ def _without(*groups: str) -> Patches:
     return [(belief, "_START", small), (belief, "_TUNED", tuned)]
 
 
-def _settings(**values: Any) -> Patches:
-    made = search.SearchSettings
-    return [(search, "SearchSettings", lambda: made(**values))]
-
-
 _judge: Callable[..., Any] = search.judge
 PARTS: dict[str, Patches] = {
     "all": [],
     "patience with long texts": [(belief, "_PATIENCE", {np.inf: 1.0})],
-    "length of its own": [*_without("words", "bend"), (belief, "_PER_WORD", 0.0)],
-    "square of the length": _without("bend"),
-    "sentences in one text": _without("specific"),
     "pairs": [(columns, "_FEWEST_FOR_PAIRS", 10**9)],
     "whole texts": [
         *_without("text"), (search._Run, "_tried", lambda self, n: []),
     ],
     "tuning of priors": [(belief, "_TUNED", ())],
-    "neighbours of the best": _settings(n_neighbours=0),
     "pruning": [(search._Run, "_prune", lambda self, level: None)],
     "test of parts": [(search, "judge", lambda *a, order, **k: (*_judge(*a, **k)[:2], {*order}))],
     "short texts": [(search.Sizes, "draw", lambda self, rng, noise: self._limits[-1])],
-    "staying near": [(moves, "_N_MOVES", 10**6)],
     "draws from the belief": [
         (belief.Values, "draw", lambda self, rng: self),
     ],

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 with (ROOT / "pyproject.toml").open("rb") as file:
     PROJECT = tomllib.load(file)["project"]
 HANDED_IN = {"mlx", "compression", "pip", "uv"}
-"""What a caller's model has brought, what is the standard library's from 3.14 on, two installers."""
+"""What a caller's model brings, the standard library's own from 3.14 on, and two installers."""
 
 
 @pytest.mark.parametrize("name", [name for name in structq.__all__ if name != "lm"])

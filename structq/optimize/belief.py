@@ -2,11 +2,11 @@
 
 All texts that ran on a cell (a row in a group) are compared with each other: gains are centred
 there, so that the row needs no parameter. What is left is explained by who wrote the sentences, by
-each sentence, each sentence in one text alone, two sentences together, the length in words, and
-each whole text. How far each of these may explain anything, and how much less a long text is
-heeded, is chosen by how well it predicts (the marginal likelihood: each gain predicted from those
-before it). Where sentences predict nothing, only whole texts are left, and the search becomes
-Thompson sampling of whole texts. Scales are relative to the noise: the metric's does not matter.
+each sentence, two sentences together, and each whole text. How far each of these may explain
+anything, and how much less a long text is heeded, is chosen by how well it predicts (the marginal
+likelihood: each gain predicted from those before it). Where sentences predict nothing, only whole
+texts are left, and the search becomes Thompson sampling of whole texts. Scales are relative to the
+noise: the metric's does not matter.
 """
 
 from __future__ import annotations
@@ -18,26 +18,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .columns import BEND_UNIT, GROUPS, USUAL, WORD_UNIT, Columns, Piece, choose_columns
+from .columns import GROUPS, USUAL, Columns, Piece, choose_columns
 from .moves import Effects
 from .sentences import Program, Unit, Units
 
-__all__ = ["Belief", "Observation", "Posterior"]
+__all__ = ["Belief", "Observation", "Posterior", "Values"]
 
 Floats = NDArray[np.float64]
 
 # Prior standard deviations in units of the noise of one trial: where the search for better ones
 # begins. Those of _TUNED move by _STEP, a step an update.
-_START = {
-    "author": 0.1, "words": 0.04, "bend": 0.03, "sentence": 0.15, "specific": 0.03, "pair": 0.04,
-    "text": 0.05,
-}  # fmt: skip
-_TUNED = ("words", "sentence", "specific", "pair", "text")
+_START = {"author": 0.1, "sentence": 0.15, "pair": 0.04, "text": 0.05}
+_TUNED = ("sentence", "pair", "text")
 _LOWEST, _HIGHEST, _STEP = 0.01, 1.2, 1.6
 _PRIOR_SD = 1.2
 """A pull towards the start, as a normal prior on the logarithm."""
-_PER_WORD = -0.02
-"""Prior mean of ten more words: saying more has to earn its place."""
 _READING_SD = 1.0
 _PATIENCE = {np.inf: 0.4, 80.0: 0.2, 40.0: 0.2, 20.0: 0.2}
 """Words after which half of a text is heeded, and how likely that is beforehand."""
@@ -87,9 +82,7 @@ class Belief:
         """What to believe of every unit, tried or not."""
         promise = np.full(len(units), np.inf)
         promise[: len(self._promise)] = self._promise
-        columns = choose_columns(
-            units, self._seen, promise, n_parts=self._n_parts, n_authors=self._n_authors
-        )
+        columns = choose_columns(units, self._seen, promise, n_authors=self._n_authors)
         tasks = [self._task(columns, patience) for patience in _PATIENCE]
         # Priors change slowly: they are chosen anew when there is an eighth more to learn from.
         if (self._n_learned - self._n_tuned) * 8 >= self._n_learned > 0:
@@ -100,7 +93,9 @@ class Belief:
         self._likely = int(weights.argmax())
         kinds = [task.solve(self._sds) for task in tasks]
         posterior = Posterior(kinds, weights / weights.sum(), self._sds["text"])
-        self._promise = np.mean([effects.alone for effects in posterior.likely.effects()], axis=0)
+        self._promise = np.mean(
+            [effects.alone for effects in posterior.likely.effects(self._n_parts)], axis=0
+        )
         return posterior
 
     def _tune(self, task: _Task) -> None:
@@ -119,8 +114,8 @@ class Belief:
         # One alone on a cell has nothing to be compared with.
         cells = [list(cell.values()) for cell in self._cells.values() if len(cell) > 1]
         seen, sizes = [o for cell in cells for o in cell], [len(cell) for cell in cells]
-        numbers: dict[Piece, int] = {}
-        places = [[numbers.setdefault(p, len(numbers)) for p in o.pieces] for o in seen]
+        numbers: dict[Units, int] = {}
+        places = [[numbers.setdefault(p, len(numbers)) for _, p in o.pieces] for o in seen]
         rows = columns.rows(list(numbers), patience)
         x = np.zeros((len(seen), len(columns.groups) + 1))
         for row, place in enumerate(places):
@@ -153,14 +148,7 @@ class _Task:
         self.columns, self.patience = columns, patience
         self._n_free = max(n_free, 1)
         self._n_observed = len(y)
-        # Without data any unit will do: only the order of programs matters then.
-        self._unit = float(np.sqrt(y @ y / self._n_free)) if len(y) else 1.0
-        self._unit = self._unit or 1.0
-        self._centre = np.zeros(x.shape[1])
-        self._centre[columns.part("words")] = _PER_WORD * self._unit
-        rest = y - x @ self._centre
-        self._gram, self._moment = x.T @ x, x.T @ rest
-        self._square = float(rest @ rest)
+        self._gram, self._moment, self._square = x.T @ x, x.T @ y, float(y @ y)
 
     def solve(self, sds: dict[str, float]) -> Values:
         """The posterior at these prior standard deviations."""
@@ -171,7 +159,7 @@ class _Task:
         return Values(
             self.columns, self.patience,
             # The reading of the original is no property of a program.
-            mean=(self._centre + step)[:-1],
+            mean=step[:-1],
             covariance=np.asarray(covariance[:-1, :-1], dtype=np.float64),
             noise=rest / self._n_free if self._n_observed else 1.0,
         )  # fmt: skip
@@ -214,29 +202,26 @@ class Values:
             self.columns, self._patience, mean=drawn, covariance=self.covariance, noise=self.noise
         )
 
-    def effects(self) -> list[Effects]:
-        """What sentences are worth in each text."""
+    def effects(self, n_parts: int) -> list[Effects]:
+        """What sentences are worth in each of the texts."""
         columns, v = self.columns, self.mean
         n, never = len(columns.units), _NEVER * np.sqrt(self.noise)
-        alone = np.full((columns.n_parts, n), never)
-        index, special = list(columns.sentences), list(columns.special)
+        alone = np.full((n_parts, n), never)
+        index = list(columns.sentences)
         alone[:, index] = v[columns.part("sentence")]
         alone[:, index] += (columns.authors @ v[columns.part("author")])[index]
-        alone[:, special] += v[columns.part("specific")].reshape(columns.n_parts, -1)
         together = np.zeros((n, n))
         for (i, j), worth in zip(columns.pairs, v[columns.part("pair")], strict=True):
             together[i, j] = together[j, i] = worth
         heads = [i for i, unit in enumerate(columns.units) if unit.head_of]
         for i in heads:
-            others = sorted({*range(columns.n_parts)} - columns.units[i].head_of)
+            others = sorted({*range(n_parts)} - columns.units[i].head_of)
             alone[others, i] = never
             together[i, [j for j in heads if j != i]] = never
         usual = 1.0 + USUAL / self._patience
         return [
             Effects(
                 alone=usual * row, together=usual * together, words=columns.lengths,
-                per_word=float(v[columns.part("words")][0]) / WORD_UNIT,
-                bend=float(v[columns.part("bend")][0]) / (BEND_UNIT * WORD_UNIT**2),
                 patience=self._patience,
             )
             for row in alone
@@ -253,8 +238,7 @@ class Values:
         return float(line @ self.mean), self.noise * float(line @ self.covariance @ line)
 
     def _lines(self, programs: Sequence[Program], shares: Floats) -> Floats:
-        pieces = [piece for program in programs for piece in enumerate(program)]
-        flat = self.columns.rows(pieces, self._patience)
+        flat = self.columns.rows([text for program in programs for text in program], self._patience)
         rows = flat.reshape((len(programs), len(shares), len(self.mean)))
         return np.asarray(np.einsum("p,npc->nc", shares, rows))
 

@@ -19,11 +19,10 @@ Floats = NDArray[np.float64]
 Piece = tuple[int, Units]
 """A text: the number of what it is the text of, and its units."""
 
-GROUPS = ("author", "words", "bend", "sentence", "specific", "pair", "text")
-WORD_UNIT, BEND_UNIT = 10.0, 10.0
+GROUPS = ("author", "sentence", "pair", "text")
 USUAL = 30.0
 """Words of a text in which a sentence counts once, however little patience there is."""
-_MOST = {"sentence": 80, "specific": 12, "pair": 200, "text": 40}
+_MOST = {"sentence": 80, "pair": 200, "text": 40}
 _FEWEST_SEEN = 3
 _FEWEST_FOR_PAIRS = 300
 """Below so many trials, pairs explain noise alone."""
@@ -31,18 +30,14 @@ _FEWEST_FOR_PAIRS = 300
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """What the columns stand for: authors, length and its square, then the tuples below."""
+    """What the columns stand for: authors, then the tuples below."""
 
-    n_parts: int
-    """How many texts share their evidence."""
     n_authors: int
     """How many wrote sentences."""
     units: tuple[Unit, ...]
     """Every unit there is."""
     sentences: tuple[int, ...]
     """Units with a column."""
-    special: tuple[int, ...]
-    """Units that have one for each text too."""
     pairs: tuple[tuple[int, int], ...]
     """Two units each."""
     texts: tuple[Units, ...]
@@ -51,10 +46,7 @@ class Columns:
     @cached_property
     def sizes(self) -> dict[str, int]:
         """Columns of each group."""
-        n_special = self.n_parts * len(self.special)
-        counts = (
-            self.n_authors, 1, 1, len(self.sentences), n_special, len(self.pairs), len(self.texts),
-        )  # fmt: skip
+        counts = self.n_authors, len(self.sentences), len(self.pairs), len(self.texts)
         return dict(zip(GROUPS, counts, strict=True))
 
     @cached_property
@@ -78,26 +70,21 @@ class Columns:
         """Words of each unit."""
         return np.array([float(unit.n_words) for unit in self.units])
 
-    def rows(self, pieces: Sequence[Piece], patience: float) -> Floats:
+    def rows(self, texts: Sequence[Units], patience: float) -> Floats:
         """One row for each text; what it says is heeded the less the longer it is."""
-        inside = np.zeros((len(pieces), len(self.units)))
-        whole = np.zeros((len(pieces), len(self.texts)))
+        inside = np.zeros((len(texts), len(self.units)))
+        whole = np.zeros((len(texts), len(self.texts)))
         numbers = {text: i for i, text in enumerate(self.texts)}
-        for row, (_, units) in enumerate(pieces):
+        for row, units in enumerate(texts):
             inside[row, list(units)] = 1.0
             if (number := numbers.get(units)) is not None:
                 whole[row, number] = 1.0
         words = (inside @ self.lengths).reshape(-1, 1)
-        parts = np.array([part for part, _ in pieces], dtype=np.int64)
-        here = parts[:, None] == np.arange(self.n_parts)
         ends = np.array(self.pairs, dtype=np.int64).reshape(-1, 2)
-        special = here[:, :, None] * inside[:, None, list(self.special)]
         heeded = (1.0 + USUAL / patience) / (1.0 + words / patience)
         return np.hstack([
             heeded * (inside @ self.authors),
-            words / WORD_UNIT, (words / WORD_UNIT) ** 2 / BEND_UNIT,
             heeded * inside[:, list(self.sentences)],
-            heeded * special.reshape(len(pieces), self.sizes["specific"]),
             heeded * inside[:, ends[:, 0]] * inside[:, ends[:, 1]],
             whole,
         ])  # fmt: skip
@@ -108,7 +95,6 @@ def choose_columns(
     seen: Mapping[Units, int],
     promise: Floats,
     *,
-    n_parts: int,
     n_authors: int,
 ) -> Columns:
     """The columns that are worth having: at most some hundred.
@@ -117,25 +103,19 @@ def choose_columns(
         units: Every unit there is.
         seen: How often each text was tried.
         promise: What was believed of each unit before; the least promising get no column.
-        n_parts: How many texts share their evidence.
         n_authors: How many wrote sentences.
     """
     kept = np.argsort(-promise, kind="stable")[: _MOST["sentence"]]
     sentences = tuple(sorted(int(i) for i in kept))
-    often: Counter[int] = Counter()
     pairs: Counter[tuple[int, int]] = Counter()
     for text, n in seen.items():
         inside = [i for i in text if i in set(sentences)]
-        often.update(dict.fromkeys(inside, n))
         pairs.update({(i, j): n for k, i in enumerate(inside) for j in inside[k + 1 :]})
-    specific = _often(often, _MOST["specific"]) if n_parts > 1 else ()
     texts = Counter({text: n for text, n in seen.items() if text})
     return Columns(
-        n_parts=n_parts,
         n_authors=n_authors,
         units=tuple(units),
         sentences=sentences,
-        special=tuple(sorted(specific)),
         pairs=tuple(sorted(_often(pairs, _MOST["pair"])))
         if sum(seen.values()) >= _FEWEST_FOR_PAIRS
         else (),

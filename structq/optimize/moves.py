@@ -1,7 +1,6 @@
 """A better text that known sentences can make, under given effects; knows nothing of trials.
 
-Sentences are added, left out, exchanged, or added two at a time, as long as that helps; but no more
-than two moves are made from where one begins: effects may hold near it and not far off.
+Sentences are added, left out, exchanged, or added two at a time, as long as that helps.
 """
 
 from __future__ import annotations
@@ -16,15 +15,12 @@ __all__ = ["Effects", "recombine"]
 
 Floats = NDArray[np.float64]
 
-_N_MOVES = 2
-
 
 @dataclass(frozen=True, kw_only=True)
 class Effects:
     """What sentences are worth in one text, beside the bare purpose sentence.
 
-    The worth of a text is (its sentences + its pairs) * patience / (patience + words), and what
-    each word and the square of their number add to that.
+    The worth of a text is (its sentences + its pairs) * patience / (patience + words).
     """
 
     alone: Floats
@@ -33,10 +29,6 @@ class Effects:
     """Of two, beyond each alone; symmetric, shape (n, n), zero diagonal."""
     words: Floats
     """Length of each; shape (n,)."""
-    per_word: float = 0.0
-    """Of each word."""
-    bend: float = 0.0
-    """Of the square of the number of words."""
     patience: float = np.inf
     """Words after which half of a text is heeded."""
 
@@ -49,8 +41,7 @@ class Effects:
 
     def at(self, total: Floats, words: Floats | float) -> Floats:
         """The worth of texts by the sum of their sentences and their lengths."""
-        heeded = 1.0 / (1.0 + np.asarray(words) / self.patience)
-        return np.asarray(total * heeded + self.per_word * words + self.bend * np.square(words))
+        return np.asarray(total / (1.0 + np.asarray(words) / self.patience))
 
 
 def recombine(
@@ -69,13 +60,7 @@ def recombine(
 def _climb(effects: Effects, start: Sequence[int], most: int) -> tuple[int, ...]:
     inside = np.zeros(len(effects.alone), dtype=bool)
     inside[list(start)] = True
-    n_moves = 0
-    # What is too long is shortened first, however many moves that takes.
-    while n_moves < _N_MOVES or inside.sum() > most:
-        move = _best_move(effects, inside, most)
-        if not move:
-            break
-        n_moves += inside.sum() <= most
+    while move := _best_move(effects, inside, most):
         inside[list(move)] ^= True
     return tuple(int(i) for i in np.flatnonzero(inside))
 

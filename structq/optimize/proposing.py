@@ -187,7 +187,7 @@ class Writers:
         self, part: int, best: Program, posterior: Posterior, evidence: Evidence, seed: int
     ) -> Brief:
         """What is known of a part."""
-        effects, pool = posterior.likely.effects()[part], self._pool
+        effects, pool = posterior.likely.effects(len(best))[part], self._pool
         worths = (
             Worth(text=unit.text, gain=effects.worth([number]))
             for number, unit in enumerate(pool.units)

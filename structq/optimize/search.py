@@ -21,13 +21,13 @@ import numpy as np
 from structq.errors import BudgetExceededError, InputError
 
 from .acceptance import MIN_ROWS, judge, plan_pairs
-from .belief import Belief, Observation
+from .belief import Belief, Observation, Values
 from .columns import Piece
-from .moves import Effects, recombine
+from .moves import recombine
 from .proposers import EVOLVING, Proposer
 from .proposing import Account, Evidence, Writers, renders
 from .result import Finding, Gain, Verdict
-from .sentences import Pool, Program, Units, frame_of
+from .sentences import Pool, Program, frame_of
 from .trials import Answers, Evaluate, Interrupted, Outcome, Search, Space, Step, Trial
 
 __all__ = ["SearchSettings", "template_search"]
@@ -46,8 +46,6 @@ class SearchSettings:
     """Programs in a batch."""
     n_fresh: int = 3
     """Of them, new texts as they were proposed."""
-    n_neighbours: int = 12
-    """Of so many new texts and texts like the best the most promising are tried."""
     max_sentences: int = 14
     """Most sentences after the purpose sentence."""
     proposal_share: float = 0.08
@@ -282,10 +280,9 @@ class _Run:
     def _choose_arms(self) -> list[Program]:
         """The best so far, what was just proposed, and what may be better."""
         arms = dict.fromkeys([self.best])
-        n_more = self.settings.n_neighbours - len(self.fresh)
-        texts = list(dict.fromkeys([*self.fresh, *(self._neighbour() for _ in range(n_more))]))
-        worths = self.posterior.worths(texts, self.shares)
-        order = [texts[i] for i in np.argsort(-worths, kind="stable")]
+        fresh = list(dict.fromkeys(self.fresh))
+        worths = self.posterior.worths(fresh, self.shares)
+        order = [fresh[i] for i in np.argsort(-worths, kind="stable")]
         arms.update(dict.fromkeys(order[: self.settings.n_fresh]))
         # Texts that nobody got round to are forgotten: their sentences are not.
         left = {*order[self.settings.n_fresh :]}
@@ -294,10 +291,10 @@ class _Run:
         tried = self._tried(12)
         surprise = self.posterior.surprise()
         for place, values in enumerate(self.posterior.draw(self.rng, max(wanted, 0))):
-            # Every other one may be as long as it likes.
+            # One of them has the length that earned most, the others are as long as they like.
             most = self.settings.max_sentences
-            most = self.sizes.draw(self.rng, self.posterior.noise) if place % 2 else most
-            made = self._recombined(values.effects(), [self.best, self.seed], most)
+            most = most if place else self.sizes.draw(self.rng, self.posterior.noise)
+            made = self._recombined(values, [self.best, self.seed], most)
             options = [made, *tried]
             worths = values.worths(options, self.shares)
             worths[0] += surprise * abs(self.rng.normal()) * (made not in tried)
@@ -308,19 +305,6 @@ class _Run:
                 arms[tuple(tuple(sorted({*units, unit})) for units in self.seed)] = None
             arms[self.seed] = None
         return [arm for arm in arms if arm == self.best or renders(self.pool, arm)]
-
-    def _neighbour(self) -> Program:
-        """Most of the best, and one to three sentences more: what a proposer would write."""
-        usable = [i for i, unit in enumerate(self.pool.units) if not unit.head_of]
-        n_new = min(int(self.rng.integers(1, 4)), len(usable))
-        new = self.rng.choice(usable, n_new, replace=False).tolist() if usable else []
-        old = sorted({i for units in self.best for i in units})
-        gone = {*old} - {*self.rng.permutation(old).tolist()[: int(self.rng.integers(5))]}
-        part = None if len(self.groups) > 1 else int(self.rng.integers(len(self.best)))
-        return tuple(
-            units if part not in (None, p) else tuple(sorted({*units, *new} - (gone - {*new})))
-            for p, units in enumerate(self.best)
-        )
 
     def _tried(self, n: int) -> list[Program]:
         """Whole texts that did best, each in every place it may stand in."""
@@ -333,30 +317,20 @@ class _Run:
             found.append(tuple(units if p in places else own for p, own in enumerate(self.best)))
         return found
 
-    def _recombined(
-        self, effects: Sequence[Effects], starts: Sequence[Program], most: int
-    ) -> Program:
-        found: list[Units] = []
-        for part, own in enumerate(effects):
-            # What is best for one text is nearly that for the next, which goes on from there.
-            begin = [start[part] for start in starts]
-            if found and len(self.groups) > 1:
-                begin = [tuple(i for i in found[-1] if self._fits(i, part))]
-            found.append(recombine(own, dict.fromkeys(begin), max_sentences=most))
-        return tuple(found)
-
-    def _fits(self, unit: int, part: int) -> bool:
-        heads = self.pool.units[unit].head_of
-        return not heads or part in heads
+    def _recombined(self, values: Values, starts: Sequence[Program], most: int) -> Program:
+        """The best program by these values that is found near any of the starts."""
+        return tuple(
+            recombine(effects, dict.fromkeys(start[part] for start in starts), max_sentences=most)
+            for part, effects in enumerate(values.effects(len(self.seed)))
+        )
 
     def _believe(self) -> None:
         """Best is the program of the highest expected gain; the one in place on a tie."""
         self.posterior = self.belief.update(self.pool.units)
         tried = self._tried(6)
         starts = [self.best, self.seed, *tried]
-        kinds = self.posterior.likely_kinds()
         most = self.settings.max_sentences
-        made = [self._recombined(kind.effects(), starts, most) for kind in kinds]
+        made = [self._recombined(kind, starts, most) for kind in self.posterior.likely_kinds()]
         programs = [self.best, *made, *tried]
         found = programs[int(self.posterior.worths(programs, self.shares).argmax())]
         if found != self.best and renders(self.pool, found):
@@ -371,13 +345,15 @@ class _Run:
         One sentence everywhere, one in one text, or all that is new in one text: whichever promises
         most, as gain times the chance that the test will see it.
         """
-        here = self._promise(self.best, level)
-        while True:
-            fewer = [(self._promise(p, level), p) for p in self._shorter(self.best)]
-            promise, program = max(fewer, default=(-np.inf, self.best))
-            if promise < here:
+
+        def rank(program: Program) -> tuple[float, int]:
+            return self._promise(program, level), -sum(map(len, program))
+
+        while shorter := self._shorter(self.best):
+            program = max(shorter, key=rank)
+            if rank(program) <= rank(self.best):
                 return
-            here, self.best = promise, program
+            self.best = program
             self._note(f"shortened to {_sizes(program)} sentences")
 
     def _shorter(self, program: Program) -> list[Program]:

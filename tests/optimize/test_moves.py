@@ -15,8 +15,7 @@ def effects(seed, n, *, patience=np.inf):
     together = np.triu(rng.normal(0, 0.5, (n, n)), 1)
     return Effects(
         alone=rng.normal(0.1, 1, n), together=together + together.T,
-        words=rng.integers(1, 12, n).astype(float), per_word=float(rng.normal(0, 0.05)),
-        bend=float(rng.normal(0, 0.001)), patience=patience,
+        words=rng.integers(1, 12, n).astype(float), patience=patience,
     )  # fmt: skip
 
 
@@ -28,14 +27,13 @@ def subsets(n, most):
     st.integers(0, 10**6), st.integers(1, 7), st.integers(1, 7),
     st.sampled_from([np.inf, 80.0, 20.0, 5.0]), st.data(),
 )  # fmt: skip
-def test_it_is_as_good_as_all_that_is_near_the_start_and_stays_near(seed, n, most, patience, data):
+def test_nothing_near_it_or_near_the_start_is_better(seed, n, most, patience, data):
     own = effects(seed, n, patience=patience)
     start = data.draw(st.sets(st.integers(0, n - 1), max_size=most))
     found = recombine(own, [sorted(start)], max_sentences=most)
     assert len(found) <= most
     assert list(found) == sorted(set(found))
-    assert len(start ^ {*found}) <= 4
-    near = [s for s in subsets(n, most) if len({*s} ^ start) <= 2]
+    near = [s for s in subsets(n, most) if min(len({*s} ^ start), len({*s} ^ {*found})) <= 2]
     assert own.worth(found) >= max(map(own.worth, near)) - 1e-9
 
 

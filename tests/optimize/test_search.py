@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from structq.errors import BudgetExceededError, InputError
 from structq.optimize.proposers import Library, Paraphrase, Reflective, Shorten
-from structq.optimize.search import SearchSettings, Sizes
+from structq.optimize.search import Sizes
 from structq.optimize.trials import Answers, Ask, Evaluate
 
 from .fake_lm import BAD, GOOD, SEED, FakeLM, make_search, run
@@ -69,7 +69,7 @@ class HeedsFew(FakeLM):
         return replace(found, gain=found.gain - asked)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 3])
+@pytest.mark.parametrize("seed", [2, 6, 7])  # three for which a search of long texts alone fails
 def test_an_lm_that_heeds_short_texts_alone_gets_one(seed):
     things = "ink wax oil tin jam tea gin rye pea nut fig ash elm oak ivy bay cod eel hen ram ewe"
     useless = {f"Use {thing} here.": 0.0 for thing in f"{things} cub fox owl".split()}
@@ -141,10 +141,8 @@ def test_validation_rows_serve_the_verdict_alone():
     assert texts <= {*SEED.values(), *finding.best.values()}
 
 
-def test_a_search_without_neighbours_goes_on_when_nothing_is_proposed():
-    options = {"settings": SearchSettings(n_neighbours=0)}
-    assert run(400, lm=FakeLM(replies=[None]), **options).chosen == SEED
-    assert run(400, lm=FakeLM(), **options).history
+def test_a_search_goes_on_when_nothing_is_proposed():
+    assert run(400, lm=FakeLM(replies=[None])).chosen == SEED
 
 
 def test_without_validation_rows_nothing_is_proven():
