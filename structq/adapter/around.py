@@ -127,7 +127,7 @@ def _asked(
     """What the innermost adapter was given, beside what the outermost one was."""
     heard: Mapping[str, Any] = {}
     while trace is not None:
-        found = trace.tb_frame.f_locals
+        found = dict(trace.tb_frame.f_locals)
         if isinstance(found.get("self"), dspy.Adapter) and {"signature", "inputs"} <= found.keys():
             heard = found
         trace = trace.tb_next

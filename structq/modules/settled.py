@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,9 @@ class Settled:
         for name, field in settings.model_fields.items():
             setattr(cls, name, _Setting(name, field.description))
         lines = (f"{name}: {field.description}" for name, field in options.model_fields.items())
-        cls.__doc__ = (cls.__doc__ or "").replace("settings: {settings}", "\n        ".join(lines))
+        # From Python 3.13 on docstrings come without their indentation.
+        doc = inspect.cleandoc(cls.__doc__ or "")
+        cls.__doc__ = doc.replace("settings: {settings}", "\n    ".join(lines))
 
     def change(self, **changes: Any) -> None:
         """Sets several settings at once; they are checked together.

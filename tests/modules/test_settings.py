@@ -32,7 +32,7 @@ def test_the_constructor_takes_what_the_model_declares(module, settings, options
 @pytest.mark.parametrize(("module", "settings", "options"), PAIRS)
 def test_every_setting_is_described_in_the_docs_of_its_module(module, settings, options):
     for name, field in options.model_fields.items():
-        assert f"        {name}: {field.description}" in module.__doc__
+        assert f"\n    {name}: {field.description}" in module.__doc__
     for name, field in settings.model_fields.items():
         assert getattr(module, name).__doc__ == field.description
 
