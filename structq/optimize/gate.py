@@ -119,6 +119,7 @@ _STATED = re.compile(
     r"(?!.{0,60}\b(?:if|when|where|that)\b)"
     rf"|(?:^|[.!?:\"'] )(?:the|this|your) (?:{_TEXT}|result|task) (?:of this task )?"
     r"(?:is (?:to add|not only)\b|is: )"
+    r"|(?:^|[.!?:\"'] )(?:the|this|your) (?:\w+ )?(?:instruction|question|prompt|task):"
     r"|(?:^|[.!?:\"'] )this is (?:an?|the) (?:\w+[ ,]+){0,5}?"
     r"(?:way|example|version|instruction|sentence|statement|question)\b",
     re.IGNORECASE,

@@ -13,6 +13,7 @@ from structq.optimize.proposers.library import GENERAL, SENTENCES
     [
         (7, "is no text"),
         ("The answer is: The rewritten response:", "no instruction"),
+        ("Say it once. The instruction: Write a post about a project.", "no instruction"),
         ("Add an example.\nThe rewritten response:\n", "ends with what it does not say"),
         ("Add an example, a number,", "ends with what it does not say"),
         ("例を加える：", "ends with what it does not say"),
