@@ -13,9 +13,9 @@ import numpy as np
 
 from structq.optimize.sentences import join_sentences
 
-from .brief import Brief, Proposals
+from .brief import EVOLVING, Brief, Proposals
 
-__all__ = ["GENERAL", "SENTENCES", "Library"]
+__all__ = ["CRITERIA", "GENERAL", "SENTENCES", "Library"]
 
 
 def _read() -> dict[str, tuple[str, ...]]:
@@ -30,6 +30,8 @@ def _read() -> dict[str, tuple[str, ...]]:
 
 SENTENCES = _read()
 GENERAL = SENTENCES.pop("general")
+CRITERIA = SENTENCES.pop("score")
+"""For the predictor of a ``QualityScorer``, which writes no text."""
 
 
 class Library:
@@ -48,9 +50,11 @@ class Library:
         """No prompt."""
         rng = np.random.default_rng((brief.seed, 13))
         known = {worth.text for worth in (*brief.helped, *brief.harmed)} | set(brief.sentences)
-        own = SENTENCES.get(brief.mutation)
-        fitting = own if own is not None else tuple(s for part in SENTENCES.values() for s in part)
-        fresh = [s for s in (*fitting, *GENERAL) if s not in known]
+        every = tuple(s for part in SENTENCES.values() for s in part)
+        fitting, rest = SENTENCES.get(brief.mutation, every), GENERAL
+        if brief.mutation == "score" and brief.task != EVOLVING:
+            fitting, rest = CRITERIA, ()
+        fresh = [s for s in (*fitting, *rest) if s not in known]
         texts = []
         for _ in range(self._n_texts):
             if not fresh:

@@ -12,7 +12,7 @@ from structq.optimize.proposers import (
     Whole,
     Worth,
 )
-from structq.optimize.proposers.library import GENERAL, SENTENCES
+from structq.optimize.proposers.library import CRITERIA, GENERAL, SENTENCES
 from structq.optimize.proposers.writers import _quote, _texts_of
 
 CASE = Case(
@@ -98,6 +98,13 @@ def test_the_library_writes_what_was_not_tried():
     assert len(texts) == 3
     known = {*GENERAL, *SENTENCES["details"], "Be short."}
     assert all(any(sentence in text for sentence in known) for text in texts)
+
+
+def test_for_a_scorer_the_library_writes_criteria_alone():
+    brief = Brief(mutation="score", purpose="Judge it.", sentences=(), task="It compares.")
+    _, texts = drive(Library(n_texts=4, n_sentences=1).propose(brief))
+    assert len({*texts}) == 4
+    assert {*texts} <= {*CRITERIA}
 
 
 def test_the_library_has_something_for_an_unknown_mutation():
