@@ -10,8 +10,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 demo: $(VENV)/.run-installed  ## evolve and score example rows on smollm2, which it fetches, and report; LM=nano fetches nothing
 	$(BIN)/structq demo -o demo_out/responses.jsonl $(if $(LM),--lm $(LM))
 
-test: $(VENV)/.dev-installed  ## the tests that take a minute or two, on two cores
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not torch and not real and not browser"
+test: $(VENV)/.dev-installed  ## the tests that take two or three minutes; three workers on two cores, as some of them wait
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow and not torch and not real and not browser"
 
 test-all: test $(VENV)/.torch-installed  ## then the slow ones and those that need torch, smollm2 or a browser
 	$(BIN)/structq pull smollm2

@@ -58,6 +58,11 @@ _ECHOES = (
     re.compile(r"Keep everything in the response that is right", re.IGNORECASE),
     re.compile(r"(?:Use|Add) at (?:most|least) \d+ words", re.IGNORECASE),
     re.compile(r"^\W*(?:the )?(?:rewritten|evolved) response\b[*_]*\s*(?::|$)", re.I | re.M),
+    # What was wrong with the answer before, which the next attempt is told.
+    re.compile(
+        r"\bevolved response (?:is|has|lost|repeats)\b|\boriginal(?: response)? unchanged\b",
+        re.IGNORECASE,
+    ),
     _HERE_IS,
 )
 # A text that speaks about the response instead of being it.

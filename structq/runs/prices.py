@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import orjson
 
 __all__ = ["dollars"]
+
+_TABLE = "model_prices_and_context_window_backup.json"
 
 
 def dollars(model: str, *, input_tokens: int, output_tokens: int) -> float | None:
@@ -24,10 +27,13 @@ def dollars(model: str, *, input_tokens: int, output_tokens: int) -> float | Non
 
 @cache
 def _prices() -> dict[str, dict[str, Any]]:
-    """The table as a file: importing the package for it takes four seconds."""
+    """The table, as a file where it lies: importing the package for it takes four seconds."""
     spec = find_spec("litellm")
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("no package litellm, which structq's own install brings")
-    path = Path(spec.origin).with_name("model_prices_and_context_window_backup.json")
-    table: dict[str, dict[str, Any]] = orjson.loads(path.read_bytes())
-    return table
+    path = Path((spec and spec.origin) or "litellm").with_name(_TABLE)
+    if path.exists():
+        table: dict[str, dict[str, Any]] = orjson.loads(path.read_bytes())
+        return table
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    import litellm
+
+    return dict(litellm.model_cost)

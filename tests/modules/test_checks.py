@@ -91,6 +91,18 @@ def check(**changes):
         ({}, "Reply with JSON in this form and nothing else: x", "repeats the prompt"),
         ({}, "Reply with the rewritten response and nothing else.", "repeats the prompt"),
         ({}, "**Rewritten response:** Because of the air.", "repeats the prompt"),
+        (
+            {},
+            "The original unchanged.\n\nThe response is the original unchanged.",
+            "repeats the prompt",
+        ),
+        ({}, "The evolved response is a placeholder, because of air.", "repeats the prompt"),
+        ({}, "I give the original response unchanged here.", "repeats the prompt"),
+        (
+            {"response": "Leave the original unchanged."},
+            "Leave the original unchanged: copy it.",
+            None,
+        ),
         ({}, "Because of the air.\n\nRewritten response:\nSmoke.", "repeats the prompt"),
         ({}, "Here is the rewritten response: because of air.", "repeats the prompt"),
         ({}, "Use at most 120 words.\nBecause of the air.", "repeats the prompt"),

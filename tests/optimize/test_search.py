@@ -141,8 +141,18 @@ def test_validation_rows_serve_the_verdict_alone():
     assert texts <= {*SEED.values(), *finding.best.values()}
 
 
-def test_a_search_goes_on_when_nothing_is_proposed():
-    assert run(400, lm=FakeLM(replies=[None])).chosen == SEED
+def test_a_search_ends_when_nothing_is_proposed():
+    lm = FakeLM(replies=[None])
+    assert run(400, lm=lm).chosen == SEED
+    assert lm.steps
+    assert all(isinstance(step, Ask) for step in lm.steps)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_search_ends_when_nothing_matters(seed):
+    own = {"depth": "Rewrite it. Use jam. Use tea. Use gin."}
+    finding = run(300, lm=FakeLM({}, noise=0.0, seed=seed), templates=own, seed=seed)
+    assert finding.chosen == own
 
 
 def test_without_validation_rows_nothing_is_proven():
