@@ -11,6 +11,12 @@ import pytest
 from tests.scripted import ScriptedEngine, make_lm
 
 
+@pytest.fixture(autouse=True)
+def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No answer of an earlier test or run: a server of now may have the port of one of then."""
+    monkeypatch.setitem(vars(dspy), "cache", dspy.clients.Cache(False, True, ""))
+
+
 @pytest.fixture
 def engine() -> ScriptedEngine:
     return ScriptedEngine()
