@@ -37,18 +37,19 @@ _Item = tuple[Finished, bytes] | Counts | BaseException | None
 """A row with the digest of what it was, what an actor counted, why it failed, and the end."""
 
 
-def absorb_shards(journal: Journal, *, restart: bool = False, patience_s: float = 0.0) -> None:
+def absorb_shards(journal: Journal, *, restart: bool = False) -> None:
     """Takes over what the actors of a run that was killed have left beside its journal.
+
+    Actors outlive their driver by some seconds, for which they are waited for.
 
     Args:
         journal: Of the run.
         restart: What they left is thrown away.
-        patience_s: How long to wait for actors that still end, in seconds.
 
     Raises:
         InputError: An actor is still at work, or what it left belongs to another run.
     """
-    folder, end = _folder_of(journal), time.monotonic() + patience_s
+    folder, end = _folder_of(journal), time.monotonic() + _PATIENCE_S
     for path in () if restart else sorted(folder.glob("*.journal")):
         while True:
             try:
@@ -112,7 +113,7 @@ class RayRun:
         yield from self._finished_here(rows, folder / "rows", starts)
         if starts and not self.stopping:
             yield from self._finished_there(folder, starts)
-        absorb_shards(self.journal, patience_s=_PATIENCE_S)
+        absorb_shards(self.journal)
 
     def _finished_here(
         self, rows: Iterable[tuple[int, Row]], path: Path, starts: list[int]
